@@ -1,0 +1,19 @@
+"""`python -m ich_jax` lists the commands."""
+
+COMMANDS = {
+    "prepare": "real DICOM slices (folder or zip) → a prepared folder of 224×224 RGB images",
+    "train": "prepared folder → a trained network with curves, confusion matrix and metrics",
+    "evaluate": "metrics, confusion matrix and figures of a finished run",
+    "predict": "six class probabilities for DICOM files",
+}
+
+
+def main() -> None:
+    print("ich_jax: a paper on intracranial hemorrhage classification, made executable.\n")
+    for name, purpose in COMMANDS.items():
+        print(f"  python -m ich_jax.{name:<10} {purpose}")
+    print("\nEach takes --help. For learning and research, never for diagnosis.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""Save and restore a training run with Orbax: a whole checkpoint after every epoch, or none.
+
+`checkpoint/epoch_0007/` holds the state after epoch 7 and, inside the same atomic save, everything needed to go on:
+history and early stopping. Only the latest and the best epoch are kept. It is written under a temporary name and
+renamed when whole. Orbax stores plain arrays and JSON: nothing in a checkpoint can run code.
+"""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from ich_jax.early_stopping import EarlyStopping
+from ich_jax.errors import InputError
+from ich_jax.steps import TrainState
+
+_NAME = re.compile(r"epoch_(\d{4})")
+
+
+def saved_epochs(folder: Path) -> list[int]:
+    """The epochs that have a whole checkpoint, ascending."""
+    if not folder.is_dir():
+        return []
+    return sorted(int(match[1]) for entry in folder.iterdir() if (match := _NAME.fullmatch(entry.name)))
+
+
+def save(folder: Path, state: TrainState, history: list[dict[str, float]], stopping: EarlyStopping) -> None:
+    """Save the state after epoch `stopping.epoch`, then drop every epoch that is neither the latest nor the best."""
+    metadata = {"history": history, "stopping": stopping._asdict()}
+    path = _path(folder, stopping.epoch)
+    partial = path.with_name("partial")
+    ocp.save(partial, state._asdict(), overwrite=True, custom_metadata=metadata)
+    os.rename(partial, path)
+    for entry in path.parent.iterdir():
+        if entry.name not in (path.name, _path(folder, stopping.best_epoch).name):
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def load(folder: Path, epoch: int, like: TrainState) -> tuple[TrainState, list[dict[str, float]], EarlyStopping]:
+    """The state, history and stopping after an epoch. `like` gives shapes, dtypes and device; its values are not used.
+
+    Raises InputError if the checkpoint is damaged or of another network.
+    """
+    path = _path(folder, epoch)
+    try:
+        metadata = ocp.metadata(path).custom_metadata
+        state = TrainState(**ocp.load(path, jax.tree.map(_describe, like._asdict())))
+        return state, metadata["history"], EarlyStopping(**metadata["stopping"])
+    except Exception as error:  # Orbax and TensorStore have no common exception for a damaged checkpoint
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: damaged, or from another network or version: {reason}") from None
+
+
+def _path(folder: Path, epoch: int) -> Path:
+    return folder.resolve() / f"epoch_{epoch:04d}"
+
+
+def _describe(leaf: jax.Array) -> jax.ShapeDtypeStruct:
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device)

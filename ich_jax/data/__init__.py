@@ -1,0 +1,1 @@
+"""From DICOM files and label CSV to batches on the device."""

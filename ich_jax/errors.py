@@ -1,0 +1,35 @@
+"""What goes wrong outside the code: one exception type, and how a command reports it."""
+
+import os
+import sys
+from collections.abc import Callable
+
+
+class InputError(Exception):
+    """Bad data, settings or surroundings that the user can put right. The message is one line that says how."""
+
+
+def run_command(main: Callable[[], object]) -> None:
+    """Run a command's `main`; on trouble print one line to stderr and exit.
+
+    Exit code 2 for bad input, an unreadable or unwritable file or a full disk; 130 for Ctrl-C.
+    Anything else is a bug in ich_jax and keeps its traceback.
+    """
+    try:
+        main()
+        sys.stdout.flush()
+    except InputError as error:
+        _leave(str(error), 2)
+    except BrokenPipeError:  # the reader of our output has left, as in `predict … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(f"{where}{error.strerror or error}", 2)
+    except KeyboardInterrupt:
+        _leave("stopped; what was finished is kept, and running the same command again goes on from there", 130)
+
+
+def _leave(message: str, code: int) -> None:
+    print(f"error: {' '.join(message.split())}" if code == 2 else f"\n{message}", file=sys.stderr)
+    sys.exit(code)

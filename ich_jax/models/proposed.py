@@ -1,0 +1,66 @@
+"""The paper's network (Önerilen Model, Fig. 4): 5,434,246 parameters at 224×224 and six classes.
+
+    conv 7×7 → max-pool 3×3 → batch norm → four blocks → flatten → dense
+    a block of width f: conv 1×1 (f) → conv 3×3 (f) → batch norm → conv 1×1 (4f) → average pool 2×2
+
+The paper prints no strides and no padding; its parameter count gives them away. All but the dense layer hold
+5,237,632 parameters, so of the printed 5.434 M the dense layer has about 196,600 = 6·k + 6, and k = 32,768 =
+4·4·2048: the last feature map is 4×4. Six halvings, all padded 'same', end there: 224 → 112 → 56 → 28 → 14 → 7 → 4.
+"""
+
+import jax
+from flax import nnx
+
+from ich_jax.models.layers import GLOROT, average_pool_2x2, batch_norm, conv, conv_1x1, max_pool_3x3
+
+WIDTHS = (64, 128, 256, 512)
+
+
+class Stem(nnx.Module):
+    """(B, S, S, 3) → (B, S/4, S/4, 64)."""
+
+    def __init__(self, *, rngs: nnx.Rngs):
+        self.conv = conv(3, 64, size=7, stride=2, rngs=rngs)
+        self.norm = batch_norm(64, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        # The paper has ReLU, then max-pool. Neither reorders values, so they swap, and ReLU sees a quarter of them.
+        x = nnx.relu(max_pool_3x3(self.conv(x)))
+        return self.norm(x)
+
+
+class Block(nnx.Module):
+    """(B, H, H, channels) → (B, ⌈H/2⌉, ⌈H/2⌉, 4·width)."""
+
+    def __init__(self, channels: int, width: int, *, rngs: nnx.Rngs):
+        self.reduce = conv_1x1(channels, width, rngs=rngs)
+        self.conv = conv(width, width, size=3, rngs=rngs)
+        self.norm = batch_norm(width, rngs=rngs)
+        self.expand = conv_1x1(width, 4 * width, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = nnx.relu(self.reduce(x))
+        x = nnx.relu(self.conv(x))
+        x = self.norm(x)
+        x = nnx.relu(self.expand(x))
+        return average_pool_2x2(x)
+
+
+class ProposedCNN(nnx.Module):
+    """Images (B, image_size, image_size, 3), float in 0…1 → logits (B, classes).
+
+    Softmax is left to the loss, which is more exact on logits. `rngs` is for networks with dropout; this has none.
+    """
+
+    def __init__(self, image_size: int = 224, classes: int = 6, *, rngs: nnx.Rngs):
+        self.stem = Stem(rngs=rngs)
+        channels = (64, *(4 * width for width in WIDTHS))
+        self.blocks = nnx.List(Block(before, width, rngs=rngs) for before, width in zip(channels, WIDTHS, strict=False))
+        side = -(-image_size // 2 ** (2 + len(WIDTHS)))  # ⌈image_size / 64⌉
+        self.dense = nnx.Linear(side * side * channels[-1], classes, kernel_init=GLOROT, rngs=rngs)
+
+    def __call__(self, x: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:
+        x = self.stem(x)
+        for block in self.blocks:
+            x = block(x)
+        return self.dense(x.reshape(len(x), -1))

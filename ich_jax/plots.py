@@ -1,0 +1,88 @@
+"""Every figure. The only file that imports matplotlib; each function returns a Figure and shows or saves nothing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ich_jax.data.labels import CLASSES
+from ich_jax.metrics import recall
+
+History = Sequence[dict[str, float]]
+
+
+def loss_curves(history: History, best_epoch: int, title: str = "") -> Figure:
+    """Training and validation loss per epoch, the best epoch marked (paper: Fig. 5)."""
+    return _curves(history, best_epoch, "loss", "cross-entropy loss (nats)", title)
+
+
+def accuracy_curves(history: History, best_epoch: int, title: str = "") -> Figure:
+    """Training and validation accuracy per epoch, the best epoch marked (paper: Fig. 6)."""
+    return _curves(history, best_epoch, "accuracy", "accuracy (share of slices)", title)
+
+
+def _curves(history: History, best_epoch: int, quantity: str, label: str, title: str) -> Figure:
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    epochs = [row["epoch"] for row in history]
+    axes.plot(epochs, [row[f"train_{quantity}"] for row in history], "o--", color="tab:blue", label="training")
+    axes.plot(
+        epochs,
+        [row[f"validation_{quantity}"] for row in history],
+        "s-",
+        color="tab:orange",
+        label="validation",
+    )
+    axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch ({best_epoch}, lowest validation loss)")
+    axes.set(xlabel="epoch", ylabel=label, title=title)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def confusion_figure(confusion: np.ndarray, title: str = "") -> Figure:
+    """Counts, and below each its share of the row; the shade is the share, so the diagonal's shade is recall.
+
+    Args:
+        confusion: (6, 6) counts, rows actual.
+    """
+    rows = confusion.sum(axis=1, keepdims=True)
+    shares = np.divide(confusion, rows, out=np.zeros(confusion.shape), where=rows > 0)
+    figure = Figure(figsize=(7.5, 6.5), layout="constrained")
+    axes = figure.subplots()
+    shade = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(shade, label="share of the row", shrink=0.8)
+    for (row, column), count in np.ndenumerate(confusion):
+        share = f"\n{shares[row, column]:.1%}" if rows[row] else ""
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count:,}{share}", ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=30, ha="right")
+    labels = [f"{name}\nrecall {r:.2f}" if n else f"{name}\n(no slice)" for name, r, n in _rows(confusion)]
+    axes.set_yticks(range(len(CLASSES)), labels)
+    axes.set(xlabel="predicted", ylabel="actual", title=title)
+    return figure
+
+
+def _rows(confusion: np.ndarray) -> zip:
+    return zip(CLASSES, recall(confusion), confusion.sum(axis=1), strict=True)
+
+
+def windows_panel(image: np.ndarray, title: str = "") -> Figure:
+    """The three windows in grey and their RGB stack (paper: Fig. 3).
+
+    Args:
+        image: (size, size, 3) uint8, as in a prepared folder.
+    """
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    names = ("brain (red)\nlevel 40, width 80 HU", "subdural (green)\nlevel 80, width 200 HU")
+    names += ("bone (blue)\nlevel 600, width 2800 HU", "stacked as RGB\n")
+    panels: np.ndarray[Axes] = figure.subplots(1, 4)
+    for channel, axes in enumerate(panels):
+        axes.imshow(image[..., channel] if channel < 3 else image, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(names[channel], fontsize=9)
+        axes.set_axis_off()
+    figure.suptitle(title, fontsize=10)
+    return figure
