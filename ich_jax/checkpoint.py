@@ -5,6 +5,8 @@ history and early stopping. Only the latest and the best epoch are kept. It is w
 renamed when whole. Orbax stores plain arrays and JSON: nothing in a checkpoint can run code.
 """
 
+import hashlib
+import json
 import os
 import re
 import shutil
@@ -17,6 +19,7 @@ from ich_jax.early_stopping import EarlyStopping
 from ich_jax.errors import InputError
 from ich_jax.steps import TrainState
 
+SUMS = "sha256.json"
 _NAME = re.compile(r"epoch_(\d{4})")
 
 
@@ -33,6 +36,7 @@ def save(folder: Path, state: TrainState, history: list[dict[str, float]], stopp
     path = _path(folder, stopping.epoch)
     partial = path.with_name("partial")
     ocp.save(partial, state._asdict(), overwrite=True, custom_metadata=metadata)
+    (partial / SUMS).write_text(json.dumps(_sums(partial)), encoding="utf-8")
     os.rename(partial, path)
     for entry in path.parent.iterdir():
         if entry.name not in (path.name, _path(folder, stopping.best_epoch).name):
@@ -46,6 +50,8 @@ def load(folder: Path, epoch: int, like: TrainState) -> tuple[TrainState, list[d
     """
     path = _path(folder, epoch)
     try:
+        if json.loads((path / SUMS).read_text(encoding="utf-8")) != _sums(path):
+            raise ValueError("its files are not as they were saved")
         metadata = ocp.metadata(path).custom_metadata
         state = TrainState(**ocp.load(path, jax.tree.map(_describe, like._asdict())))
         return state, metadata["history"], EarlyStopping(**metadata["stopping"])
@@ -56,6 +62,16 @@ def load(folder: Path, epoch: int, like: TrainState) -> tuple[TrainState, list[d
 
 def _path(folder: Path, epoch: int) -> Path:
     return folder.resolve() / f"epoch_{epoch:04d}"
+
+
+def _sums(path: Path) -> dict[str, str]:
+    """SHA-256 of every file of a checkpoint. Checked before loading: Orbax can wait for ever on a file cut short."""
+    files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != SUMS)
+    sums = {}
+    for file in files:
+        with open(file, "rb") as stream:
+            sums[file.relative_to(path).as_posix()] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return sums
 
 
 def _describe(leaf: jax.Array) -> jax.ShapeDtypeStruct:

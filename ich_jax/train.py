@@ -168,7 +168,7 @@ def configure(given: dict, out: Path, resume: bool) -> Config:
         if not resume:
             raise InputError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
         config = read_config(out)
-        given = {"data": config.data, **given}
+        given = {**given, "data": str(Path(given.get("data", config.data)).resolve())}
         config = replace(config, epochs=given.pop("epochs", config.epochs))
         for name, value in given.items():
             if value != getattr(config, name):
@@ -177,6 +177,7 @@ def configure(given: dict, out: Path, resume: bool) -> Config:
         if "data" not in given:
             raise InputError("give the prepared folder to train on with --data (see `python -m ich_jax.prepare`)")
         prepared = open_prepared(given["data"])
+        given = {**given, "data": str(prepared.path.resolve())}
         config = Config(
             **given,
             image_size=prepared.image_size,
@@ -212,8 +213,6 @@ def main(argv: list[str] | None = None) -> Run:
     parser.add_argument("--resume", action="store_true", default=False, help="go on with the run in --out")
     given = vars(parser.parse_args(argv))
     out, resume = given.pop("out"), given.pop("resume")
-    if "data" in given:
-        given["data"] = str(Path(given["data"]).resolve())
     config = configure(given, out, resume)
     print(introduce(config, open_data(config)), flush=True)
     write_config(out, config)
