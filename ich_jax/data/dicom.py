@@ -12,11 +12,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pydicom
 import pydicom.pixels
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ich_jax.errors import InputError
 from ich_jax.windowing import AIR_HU
@@ -71,12 +72,14 @@ class Encoding:
         return not self.signed and self.bits_stored == 12 and self.intercept >= -100
 
     def to_hu(self, stored: np.ndarray, repair: bool = True) -> np.ndarray:
-        """HU = slope · stored + intercept, float32, the shape of `stored`.
+        """HU = slope · stored + intercept, float32, the shape of `stored` (int16 or uint16).
 
-        MONOCHROME1 is mirrored within its range first. With `repair`, slices that wrap around are repaired.
-        Padding (−3024, −2000 and the like outside the scanner's circle) is left: every window clips it to air.
+        Bits above `bits_stored` may hold anything and are dropped first (C.7.6.3.1.1). MONOCHROME1 is mirrored within
+        its range. With `repair`, slices that wrap around are repaired. Padding (−3024, −2000 and the like outside
+        the scanner's circle) is left: every window clips it to air.
         """
-        stored = stored.astype(np.float32)
+        unused = 16 - self.bits_stored
+        stored = (stored.astype(self.dtype) << unused >> unused).astype(np.float32)
         if self.inverted:
             stored = (-1 if self.signed else 2**self.bits_stored - 1) - stored
         if repair and self.wraps_around:
@@ -100,7 +103,7 @@ def repair_wraparound(stored: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class StoredSlice:
-    """A slice as the file holds it: `stored` is (rows, columns), int16 or uint16."""
+    """A slice as the file holds it: `stored` is (rows, columns), int16 or uint16, unused bits included."""
 
     stored: np.ndarray
     encoding: Encoding
@@ -146,7 +149,10 @@ def read_stored(source: str | os.PathLike | bytes, *, name: str | None = None) -
     name = name or ("<bytes>" if isinstance(source, bytes) else os.fspath(source))
     try:
         with _quiet():
-            return _read(source if isinstance(source, bytes) else _read_bytes(source))
+            if isinstance(source, bytes):
+                return _read(io.BytesIO(source), len(source))
+            with open(source, "rb") as file:
+                return _read(file, os.fstat(file.fileno()).st_size)
     except _Reason as error:
         raise SliceError(name, str(error)) from None
     except OSError as error:
@@ -188,19 +194,16 @@ class _Reason(Exception):
     """Why a file is refused; becomes a SliceError that names the file."""
 
 
-def _read_bytes(path: str | os.PathLike) -> bytes:
-    with open(Path(path), "rb") as file:
-        return file.read(MAX_FILE_BYTES + 1)
-
-
-def _read(data: bytes) -> StoredSlice:
-    if len(data) > MAX_FILE_BYTES:
+def _read(file: BinaryIO, size: int) -> StoredSlice:
+    if size > MAX_FILE_BYTES:
         raise _Reason(f"larger than {MAX_FILE_BYTES // 2**20} MiB, not a single CT slice")
-    if data[128:132] != b"DICM":
+    head = file.read(1024)
+    if head[128:132] != b"DICM":
         raise _Reason("not a DICOM file")
-    if DEFLATED_SYNTAX in data[:1024]:  # pydicom would inflate it whole, to any size, before we see the header
+    if DEFLATED_SYNTAX in head:  # pydicom would inflate it whole, to any size, before we see the header
         raise _Reason("deflated DICOM is not supported")
-    dataset = pydicom.dcmread(io.BytesIO(data))
+    file.seek(0)
+    dataset = pydicom.dcmread(file)
     missing = [tag for tag in REQUIRED_TAGS if tag not in dataset]
     if missing:
         raise _Reason(f"has no {missing[0]}")
@@ -227,7 +230,11 @@ def _read(data: bytes) -> StoredSlice:
     if syntax.is_compressed and not pydicom.pixels.get_decoder(syntax).is_available:
         raise _Reason(f"is compressed ({syntax.name}) and no decoder for it is installed")
 
-    stored = pydicom.pixels.pixel_array(dataset)
+    if syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
+        pixels = np.frombuffer(dataset.PixelData, "<u2", count=rows * columns).reshape(rows, columns)
+        stored = pixels.view(np.int16 if dataset.PixelRepresentation else np.uint16)
+    else:
+        stored = pydicom.pixels.pixel_array(dataset)
     encoding = Encoding(
         signed=dataset.PixelRepresentation == 1,
         bits_stored=int(dataset.BitsStored),

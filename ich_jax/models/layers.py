@@ -1,7 +1,7 @@
 """The layers that the networks share, with Keras's defaults: every count in the paper fits Keras code.
 
-Two of them are written for speed on a CPU, where XLA's general forms are slow; the numbers are the same.
-Measured by `benchmarks/train_step.py`.
+The 1×1 convolution and the average pool are not XLA's general forms, which are slower on a CPU; the numbers are the
+same. Measured by `benchmarks/train_step.py`.
 """
 
 import jax
@@ -28,27 +28,19 @@ def batch_norm(channels: int, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
 
 
 def max_pool_3x3(x: jax.Array) -> jax.Array:
-    """3×3 max-pool with stride 2, padded 'same': (B, H, W, C) → (B, ⌈H/2⌉, ⌈W/2⌉, C).
-
-    The maximum of nine shifted views. `reduce_window` does the same, but its gradient is slow on a CPU.
-    """
-    height, width = -(-x.shape[1] // 2), -(-x.shape[2] // 2)
-    pad = [(total // 2, total - total // 2) for total in (2 * height + 1 - x.shape[1], 2 * width + 1 - x.shape[2])]
-    x = jnp.pad(x, ((0, 0), *pad, (0, 0)), constant_values=-jnp.inf)
-    views = [
-        x[:, row : row + 2 * height - 1 : 2, column : column + 2 * width - 1 : 2]
-        for row in range(3)
-        for column in range(3)
-    ]
-    largest = views[0]
-    for view in views[1:]:
-        largest = jnp.maximum(largest, view)
-    return largest
+    """3×3 max-pool with stride 2, padded 'same': (B, H, W, C) → (B, ⌈H/2⌉, ⌈W/2⌉, C)."""
+    return nnx.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
 
 
 def average_pool_2x2(x: jax.Array) -> jax.Array:
     """2×2 average pool with stride 2, padded 'same': (B, H, W, C) → (B, ⌈H/2⌉, ⌈W/2⌉, C).
 
-    At the edge it divides by the number of real cells, as TensorFlow does.
+    At the edge it divides by the number of real cells, as TensorFlow does. The sum of four views fuses with the ReLU
+    before it, which a `reduce_window` makes XLA write out first.
     """
-    return nnx.avg_pool(x, (2, 2), strides=(2, 2), padding="SAME", count_include_pad=False)
+    height, width = x.shape[1:3]
+    x = jnp.pad(x, ((0, 0), (0, height % 2), (0, width % 2), (0, 0)))
+    total = x[:, 0::2, 0::2] + x[:, 0::2, 1::2] + x[:, 1::2, 0::2] + x[:, 1::2, 1::2]
+    rows = jnp.minimum(2, height - 2 * jnp.arange(total.shape[1]))  # 2, …, 2, and 1 at the end of an odd height
+    columns = jnp.minimum(2, width - 2 * jnp.arange(total.shape[2]))
+    return total / (rows[:, None, None] * columns[None, :, None])

@@ -24,8 +24,8 @@ class Stem(nnx.Module):
         self.norm = batch_norm(64, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
-        # The paper has ReLU, then max-pool. Neither reorders values, so they swap, and ReLU sees a quarter of them.
-        x = nnx.relu(max_pool_3x3(self.conv(x)))
+        x = nnx.relu(self.conv(x))
+        x = max_pool_3x3(x)
         return self.norm(x)
 
 

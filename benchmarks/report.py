@@ -1,0 +1,46 @@
+"""What the benchmarks share: which machine this is, a small table, and results that gather in one file a device."""
+
+import json
+import os
+import platform
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+from ich_jax.files import write_whole
+
+
+def device_name() -> str:
+    """The accelerator's name, or the processor's where there is none."""
+    kind = jax.devices()[0].device_kind
+    if kind != "cpu":
+        return kind
+    try:
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    return found[1].strip() if found else platform.machine()
+
+
+def describe_machine() -> str:
+    return f"{device_name()}, {os.cpu_count()} cores, Python {platform.python_version()}, JAX {jax.__version__}"
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    widths = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
+    for first, *others in (header, *rows):
+        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
+        print("  " + "  ".join([f"{first:<{widths[0]}}", *cells]))
+
+
+def save(folder: Path, benchmark: str, result: dict) -> None:
+    """Put one benchmark's result into `<folder>/<device>.json`, beside those of the others."""
+    name = re.sub(r"[^a-z0-9]+", "-", f"{device_name()} {os.cpu_count()} cores".lower()).strip("-")
+    path = folder / f"{name}.json"
+    folder.mkdir(parents=True, exist_ok=True)
+    known = json.loads(path.read_text()) if path.exists() else {}
+    known |= {"machine": describe_machine(), benchmark: result}
+    write_whole(path, lambda file: file.write(json.dumps(known, indent=2) + "\n"))
+    print(f"written to {path}")
