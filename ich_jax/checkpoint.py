@@ -65,7 +65,7 @@ def _path(folder: Path, epoch: int) -> Path:
 
 
 def _sums(path: Path) -> dict[str, str]:
-    """SHA-256 of every file of a checkpoint. Checked before loading: Orbax can wait for ever on a file cut short."""
+    """SHA-256 of every file of a checkpoint. Checked first, since Orbax fills the terminal on a damaged one."""
     files = sorted(file for file in path.rglob("*") if file.is_file() and file.name != SUMS)
     sums = {}
     for file in files:

@@ -47,7 +47,7 @@ def read_labels(path: str | Path) -> Labels:
     known; two rows that disagree; an image that lacks a type; `any` that is not the OR of the five.
     """
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", newline="") as file:
             return parse_labels(file, str(path))
     except UnicodeDecodeError:
         raise LabelsError(f"{path}: not a text file") from None
