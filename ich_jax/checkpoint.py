@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 
 import jax
@@ -20,6 +21,7 @@ from ich_jax.errors import InputError
 from ich_jax.steps import TrainState
 
 SUMS = "sha256.json"
+KEPT = "the epochs before it are kept"
 _NAME = re.compile(r"epoch_(\d{4})")
 
 
@@ -31,15 +33,32 @@ def saved_epochs(folder: Path) -> list[int]:
 
 
 def save(folder: Path, state: TrainState, history: list[dict[str, float]], stopping: EarlyStopping) -> None:
-    """Save the state after epoch `stopping.epoch`, then drop every epoch that is neither the latest nor the best."""
+    """Save the state after epoch `stopping.epoch`, then drop every epoch that is neither the latest nor the best.
+
+    Raises InputError if it cannot be written, as on a full disk; what was there before is kept.
+    """
     metadata = {"history": history, "stopping": stopping._asdict()}
     path = _path(folder, stopping.epoch)
     partial = path.with_name("partial")
-    ocp.save(partial, state._asdict(), overwrite=True, custom_metadata=metadata)
-    (partial / SUMS).write_text(json.dumps(_sums(partial)), encoding="utf-8")
-    os.rename(partial, path)
-    for entry in path.parent.iterdir():
-        if entry.name not in (path.name, _path(folder, stopping.best_epoch).name):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    need, free = sum(leaf.nbytes for leaf in jax.tree.leaves(state)), shutil.disk_usage(path.parent).free
+    if need * 1.1 > free:  # Orbax would find out too, with a screenful of tracebacks
+        raise InputError(f"{path}: needs {need / 1e6:.0f} MB, the disk has {free / 1e6:.0f} MB free; {KEPT}")
+    try:
+        ocp.save(partial, state._asdict(), overwrite=True, custom_metadata=metadata)
+        (partial / SUMS).write_text(json.dumps(_sums(partial)), encoding="utf-8")
+        os.rename(partial, path)
+    except Exception as error:  # Orbax reports a full disk as a ValueError
+        _keep_only(folder, saved_epochs(folder))
+        reason = "no space left on the disk" if "No space left" in str(error) else " ".join(str(error).split())[:200]
+        raise InputError(f"{path}: cannot be written: {reason}; {KEPT}") from None
+    _keep_only(folder, (stopping.epoch, stopping.best_epoch))
+
+
+def _keep_only(folder: Path, epochs: Iterable[int]) -> None:
+    keep = {_path(folder, epoch).name for epoch in epochs}
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name not in keep:
             shutil.rmtree(entry, ignore_errors=True)
 
 

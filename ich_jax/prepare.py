@@ -141,7 +141,8 @@ def prepare(source: Source, out: Path, size: int = IMAGE_SIZE, workers: int = 1)
     job = json.dumps(info)
     if (out / "prepare.json").exists():
         finished = open_prepared(out)
-        if {**finished.info, "counts": None} != {**json.loads(job), "counts": None}:
+        wanted = json.loads(job)
+        if any(finished.info.get(key) != wanted[key] for key in wanted if key != "versions"):
             raise InputError(f"{out}: holds a data set from another source or other settings; choose another --out")
         shutil.rmtree(out / "unfinished", ignore_errors=True)
         return finished

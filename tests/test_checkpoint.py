@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import jax
@@ -60,6 +61,24 @@ def test_a_kill_before_the_rename_leaves_the_old_one(tmp_path, monkeypatch):
     assert checkpoint.saved_epochs(tmp_path) == [1]
     checkpoint.save(tmp_path, state, [], stopping.after(0.5))
     assert checkpoint.saved_epochs(tmp_path) == [2]
+
+
+def test_a_full_disk_is_one_line_and_keeps_the_old_one(tmp_path, monkeypatch):
+    state, stopping = make_state(), EarlyStopping(9).after(1.0)
+    checkpoint.save(tmp_path, state, [], stopping)
+
+    def full(path, *_, **__):
+        (path.parent / "partial.orbax-checkpoint-tmp").mkdir()
+        raise ValueError("RESOURCE_EXHAUSTED: Failed writing: No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
+        with pytest.raises(InputError, match=r"epoch_0002: needs \d+ MB, the disk has 0 MB free"):
+            checkpoint.save(tmp_path, state, [], stopping.after(0.5))
+    monkeypatch.setattr(checkpoint.ocp, "save", full)
+    with pytest.raises(InputError, match=r"epoch_0002: cannot be written: no space left"):
+        checkpoint.save(tmp_path, state, [], stopping.after(0.5))
+    assert [entry.name for entry in tmp_path.iterdir()] == ["epoch_0001"]
 
 
 def test_damaged_or_foreign_checkpoints_are_refused(tmp_path):

@@ -132,7 +132,7 @@ class Unfinished:
         need = self.candidates * self.size * self.size * 3
         free = shutil.disk_usage(self.folder).free
         if need + 2**20 > free:
-            raise InputError(f"{self.out}: needs {need / 1e9:.1f} GB, the disk has {free / 1e9:.1f} GB free")
+            raise InputError(f"{self.out}: needs {need / 1e9:.3f} GB, the disk has {free / 1e9:.3f} GB free")
         shape = (self.candidates, self.size, self.size, 3)
         images = np.lib.format.open_memmap(self.images_path, mode="w+", dtype=np.uint8, shape=shape)
         assert images.offset == NPY_HEADER_BYTES
