@@ -9,10 +9,11 @@ class InputError(Exception):
     """Bad data, settings or surroundings that the user can put right. The message is one line that says how."""
 
 
-def run_command(main: Callable[[], object]) -> None:
+def run_command(main: Callable[[], object], interrupted: str = "stopped") -> None:
     """Run a command's `main`; on trouble print one line to stderr and exit.
 
-    Exit code 2 for bad input, an unreadable or unwritable file or a full disk; 130 for Ctrl-C.
+    Exit code 2 for bad input, an unreadable or unwritable file or a full disk; 130 for Ctrl-C, with the sentence
+    `interrupted`.
     Anything else is a bug in ich_jax and keeps its traceback.
     """
     try:
@@ -27,9 +28,11 @@ def run_command(main: Callable[[], object]) -> None:
         where = f"{error.filename}: " if error.filename else ""
         _leave(f"{where}{error.strerror or error}", 2)
     except KeyboardInterrupt:
-        _leave("stopped; what was finished is kept, and running the same command again goes on from there", 130)
+        print(f"\n{interrupted}", file=sys.stderr, flush=True)
+        # Not sys.exit: XLA may be compiling on its own threads, and crashes when Python clears up under them.
+        os._exit(130)
 
 
 def _leave(message: str, code: int) -> None:
-    print(f"error: {' '.join(message.split())}" if code == 2 else f"\n{message}", file=sys.stderr)
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)

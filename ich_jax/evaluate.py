@@ -28,6 +28,7 @@ def main(argv: list[str] | None = None) -> dict:
     logits = answer(run.structure, run.state, prepared, rows[args.part], run.config.batch_size, args.part)
     metrics = write_results(run, prepared, args.part, rows[args.part], logits)
     print(report(metrics))
+    print(f"\nfigures and tables: {args.run if args.part == 'test' else args.run / args.part}")
     return metrics
 
 

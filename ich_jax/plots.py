@@ -76,7 +76,7 @@ def windows_panel(image: np.ndarray, title: str = "") -> Figure:
     Args:
         image: (size, size, 3) uint8, as in a prepared folder.
     """
-    figure = Figure(figsize=(11, 3.4), layout="constrained")
+    figure = Figure(figsize=(11, 3.7), layout="constrained")
     names = ("brain (red)\nlevel 40, width 80 HU", "subdural (green)\nlevel 80, width 200 HU")
     names += ("bone (blue)\nlevel 600, width 2800 HU", "stacked as RGB\n")
     panels: np.ndarray[Axes] = figure.subplots(1, 4)
@@ -84,5 +84,5 @@ def windows_panel(image: np.ndarray, title: str = "") -> Figure:
         axes.imshow(image[..., channel] if channel < 3 else image, cmap="gray", vmin=0, vmax=255)
         axes.set_title(names[channel], fontsize=9)
         axes.set_axis_off()
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(f"{title}\n", fontsize=11)
     return figure

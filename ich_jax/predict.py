@@ -79,9 +79,8 @@ def main(argv: list[str] | None = None) -> list[dict]:
     args = parser.parse_args(argv)
     files = find_files(args.files)
     run = open_run(args.run)
-    width = max(len(path.name) for path in files)
-    if not args.json:
-        print(f"{'file':<{width}}  {'predicted':<16}" + "".join(f"{name:>17}" for name in CLASSES))
+    width = max(len(str(path)) for path in files)
+    header = f"{'file':<{width}}  {'predicted':<16}" + "".join(f"{name:>17}" for name in CLASSES)
     results = []
     for result in tqdm(predict(run, files), total=len(files), unit="slice", desc="predict", leave=False, disable=None):
         results.append(result)
@@ -90,8 +89,11 @@ def main(argv: list[str] | None = None) -> list[dict]:
         if "error" in result:
             tqdm.write(f"{result['file']}: {result['error']}", file=sys.stderr)
         else:
+            if header:
+                tqdm.write(header)
+                header = ""
             shares = "".join(f"{share:>17.4f}" for share in result["probabilities"].values())
-            tqdm.write(f"{Path(result['file']).name:<{width}}  {result['predicted']:<16}{shares}")
+            tqdm.write(f"{result['file']:<{width}}  {result['predicted']:<16}{shares}")
     if args.json:
         print(json.dumps(results, indent=2))
     bad = sum("error" in result for result in results)

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -24,7 +24,7 @@ import ich_jax
 from ich_jax.ahead import map_ahead
 from ich_jax.data.dicom import SliceError, read_stored
 from ich_jax.data.labels import CLASSES
-from ich_jax.data.prepared import Outcome, Prepared, Unfinished, open_prepared
+from ich_jax.data.prepared import OTHER, Outcome, Prepared, Unfinished, open_prepared
 from ich_jax.data.preprocess import IMAGE_SIZE, slice_to_image
 from ich_jax.data.source import Member, Source, open_source, read_entry
 from ich_jax.errors import InputError, run_command
@@ -58,10 +58,25 @@ class Worker:
         return Outcome(row, raw.patient_id, raw.study_id, digest, rows != columns, "")
 
 
+class WorkerPool(ProcessPoolExecutor):
+    """Worker processes that Ctrl-C does not reach: it goes to the whole group, but the parent winds up in order.
+
+    Processes start in `submit` and inherit the signals that are blocked there.
+    """
+
+    def submit(self, *args, **kwargs) -> Future:
+        if not hasattr(signal, "pthread_sigmask"):  # Windows
+            return super().submit(*args, **kwargs)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(*args, **kwargs)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker(images: Path, archive: Path | None) -> None:
     global _worker
     _worker = Worker(images, archive)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent winds up in order
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()  # no orphans after a kill
 
@@ -78,7 +93,7 @@ def _outcomes(work: Unfinished, tasks: list[Task], archive: Path | None, workers
     # "spawn" and not "fork": whoever calls main() may have JAX's threads running, which do not survive a fork.
     context = multiprocessing.get_context("spawn")
     try:
-        with ProcessPoolExecutor(workers, context, _start_worker, (work.images_path, archive)) as pool:
+        with WorkerPool(workers, context, _start_worker, (work.images_path, archive)) as pool:
             yield from map_ahead(pool, _run_worker, chunks, ahead=4 * workers)
     except BrokenProcessPool:
         raise InputError(
@@ -121,6 +136,8 @@ def prepare(source: Source, out: Path, size: int = IMAGE_SIZE, workers: int = 1)
 
     Raises InputError if `out` holds another data set, the disk has no room, or no slice can be used.
     """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; --out has to be a folder")
     candidates, rejected = _sort(source)
     image_ids = list(candidates)
     listing = "\n".join(f"{image_id},{what}" for image_id, what in (candidates | rejected).items())
@@ -143,7 +160,7 @@ def prepare(source: Source, out: Path, size: int = IMAGE_SIZE, workers: int = 1)
         finished = open_prepared(out)
         wanted = json.loads(job)
         if any(finished.info.get(key) != wanted[key] for key in wanted if key != "versions"):
-            raise InputError(f"{out}: holds a data set from another source or other settings; choose another --out")
+            raise InputError(f"{out}: holds a data set from {OTHER}")
         shutil.rmtree(out / "unfinished", ignore_errors=True)
         return finished
     work = Unfinished(out, size, len(image_ids), job)
@@ -191,4 +208,4 @@ def main(argv: list[str] | None = None) -> Prepared:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, "stopped; what is done is kept, and running the same command again goes on from there")

@@ -83,12 +83,14 @@ def write_results(run: Run, prepared: Prepared, part: str, rows: np.ndarray, log
     for name, figure in figures.items():
         save = figure.savefig
         write_whole_with(folder / "figures" / f"{name}.png", lambda path, save=save: save(path, dpi=120, format="png"))
-    write_whole(folder / "metrics.json", lambda file: json.dump(metrics, file, indent=2))
+    write_whole(folder / "metrics.json", lambda file: file.write(json.dumps(metrics, indent=2) + "\n"))
     return metrics
 
 
 def report(metrics: dict) -> str:
     """One page for the terminal."""
+    present = sum(row["support"] > 0 for row in metrics["per_class"].values())
+    over = "" if present == len(CLASSES) else f"   (means over the {present} of {len(CLASSES)} classes that occur)"
     lines = [
         f"{metrics['part']} part: {metrics['slices']:,} slices of {metrics['data']}, epoch {metrics['best_epoch']}",
         f"  accuracy {metrics['accuracy']:.4f} (always 'none': {metrics['majority_accuracy']:.4f})"
@@ -96,7 +98,7 @@ def report(metrics: dict) -> str:
         f"  weighted precision {metrics['precision_weighted']:.4f}, recall {metrics['recall_weighted']:.4f},"
         f" F1 {metrics['f1_weighted']:.4f}",
         f"  balanced accuracy {metrics['balanced_accuracy']:.4f}   macro F1 {metrics['f1_macro']:.4f}"
-        f"   Matthews correlation {metrics['mcc']:.4f}",
+        f"   Matthews correlation {metrics['mcc']:.4f}{over}",
         f"  any hemorrhage: sensitivity {metrics['any_sensitivity']:.4f}, specificity {metrics['any_specificity']:.4f}",
         f"  {'class':<17}{'slices':>8}{'precision':>11}{'recall':>8}{'F1':>8}{'AUC':>8}",
     ]

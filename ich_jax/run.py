@@ -88,7 +88,7 @@ def read_config(folder: Path) -> Config:
 
 def write_config(folder: Path, config: Config) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / "config.json", lambda file: json.dump(asdict(config), file, indent=2))
+    write_whole(folder / "config.json", lambda file: file.write(json.dumps(asdict(config), indent=2) + "\n"))
 
 
 def build(config: Config) -> tuple[nnx.GraphDef, TrainState]:

@@ -37,6 +37,8 @@ from ich_jax.run import (
 )
 from ich_jax.steps import TrainState, adam, train_step
 
+SETTINGS = ["model", "batch_size", "learning_rate", "beta1", "epochs", "patience", "stopping", "split", "seed"]
+FINISHED = "this run is finished; for a new training choose another --out (with make: OUT=folder)"
 READ_EVERY = 20  # steps between looks at the loss: each look waits for the device
 
 
@@ -99,7 +101,8 @@ def train(config: Config, out: Path) -> Run:
     if epochs:
         state, history, stopping = checkpoint.load(folder, epochs[-1], state)
         write_history(out, history)
-        print(f"going on after epoch {stopping.epoch}")
+        left = config.epochs - stopping.epoch if not stopping.should_stop else 0
+        print(f"going on after epoch {stopping.epoch}" if left > 0 else FINISHED)
     while stopping.epoch < config.epochs and not stopping.should_stop:
         start, epoch = time.perf_counter(), stopping.epoch + 1
         state, loss, accuracy = train_epoch(structure, state, config, prepared, rows["train"], epoch)
@@ -164,6 +167,8 @@ def configure(given: dict, out: Path, resume: bool) -> Config:
 
     Raises InputError if `out` holds a run and `resume` is not asked for, or if `given` contradicts that run.
     """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is a file; --out has to be a folder")
     if (out / "config.json").exists():
         if not resume:
             raise InputError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
@@ -173,6 +178,10 @@ def configure(given: dict, out: Path, resume: bool) -> Config:
         for name, value in given.items():
             if value != getattr(config, name):
                 raise InputError(f"{out}: was started with {name} {getattr(config, name)}, not {value}")
+        usual = Config(config.data)
+        kept = [name for name in SETTINGS if name not in given and getattr(config, name) != getattr(usual, name)]
+        if kept:
+            print(f"settings kept from {out}: " + ", ".join(f"{name} {getattr(config, name)}" for name in kept))
     else:
         if "data" not in given:
             raise InputError("give the prepared folder to train on with --data (see `python -m ich_jax.prepare`)")
@@ -249,4 +258,4 @@ def _seed(text: str) -> int:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, "stopped; finished epochs are kept: the same command with --resume goes on from there")

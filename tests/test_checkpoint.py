@@ -81,6 +81,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_old_one(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["epoch_0001"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Orbax's, from its own threads
 def test_damaged_or_foreign_checkpoints_are_refused(tmp_path):
     checkpoint.save(tmp_path, make_state(), [], EarlyStopping(3).after(1.0))
     with pytest.raises(InputError, match="epoch_0001: damaged, or from another network"):

@@ -50,10 +50,12 @@ def test_importing_does_nothing(tmp_path):
     [
         (InputError("file.csv: row 3\nis odd"), 2, "error: file.csv: row 3 is odd\n"),
         (OSError(errno.ENOSPC, "No space left on device", "out/images.npy"), 2, "error: out/images.npy: No space left"),
-        (KeyboardInterrupt(), 130, "running the same command again"),
+        (KeyboardInterrupt(), 130, "stopped"),
     ],
 )
-def test_what_the_user_sees(capsys, error, code, message):
+def test_what_the_user_sees(capsys, monkeypatch, error, code, message):
+    monkeypatch.setattr(os, "_exit", sys.exit)
+
     def main():
         raise error
 

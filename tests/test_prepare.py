@@ -196,17 +196,18 @@ def test_killed_for_real_it_goes_on(tmp_path):
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
 
 
-def test_ctrl_c_is_one_line_and_keeps_what_is_done(tmp_path):
+@pytest.mark.parametrize("delay", [0, 0.2, 0.5])  # while the workers start, and after
+def test_ctrl_c_is_one_line_and_keeps_what_is_done(tmp_path, delay):
     source = make_kaggle(tmp_path / "source", count=600, side=512)
     command = [sys.executable, "-m", "ich_jax.prepare", str(source), "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (tmp_path / "out" / "unfinished" / "job.txt").exists():
         time.sleep(0.01)
+    time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert "Traceback" not in stderr
-    assert "running the same command again" in stderr
+    assert stderr.strip() == "stopped; what is done is kept, and running the same command again goes on from there"
     with pytest.raises(InputError, match="not complete yet"):
         open_prepared(tmp_path / "out")
 

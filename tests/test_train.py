@@ -126,6 +126,18 @@ def test_killed_for_real_and_resumed_it_ends_the_same(toy, finished, tmp_path):
     assert (tmp_path / "out" / "metrics.json").read_text() == (finished / "metrics.json").read_text()
 
 
+def test_ctrl_c_while_compiling_is_one_line(toy, tmp_path):
+    full = [sys.executable, "-m", "ich_jax.train", *command(toy, tmp_path / "out")]
+    process = subprocess.Popen(full, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not process.stdout.readline().startswith("training"):
+        pass
+    time.sleep(4)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert stderr.strip() == "stopped; finished epochs are kept: the same command with --resume goes on from there"
+
+
 def test_resume_needs_no_settings_and_refuses_others(toy, finished, tmp_path):
     out = Path(shutil.copytree(finished, tmp_path / "run"))
     with pytest.raises(InputError, match="--resume"):

@@ -27,6 +27,7 @@ from ich_jax.data.labels import CLASSES
 from ich_jax.errors import InputError
 from ich_jax.files import write_whole
 
+OTHER = "another source or other settings; choose another --out (with make: DATA=folder OUT=run)"
 NPY_HEADER_BYTES = 128  # for any N: NumPy pads the header so that N can grow
 SLICE_COLUMNS = ("image_id", "class", "patient_id", "study_id", "pixel_hash")
 
@@ -118,9 +119,7 @@ class Unfinished:
         job_file = self.folder / "job.txt"
         if job_file.is_file():
             if job_file.read_text(encoding="utf-8") != job:
-                raise InputError(
-                    f"{out}: holds unfinished work from another source or other settings; choose another --out"
-                )
+                raise InputError(f"{out}: holds unfinished work from {OTHER}")
             self._read_journal()
         else:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -205,7 +204,7 @@ class Unfinished:
             "rejected": len(rejected),
             "padded_to_square": sum(self.done[row].padded for row in accepted),
         }
-        write_whole(self.out / "prepare.json", lambda file: json.dump(info, file, indent=2))
+        write_whole(self.out / "prepare.json", lambda file: file.write(json.dumps(info, indent=2) + "\n"))
         shutil.rmtree(self.folder)
 
     def _close_holes(self, order: list[int]) -> None:
