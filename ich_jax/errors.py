@@ -29,8 +29,9 @@ def run_command(main: Callable[[], object], interrupted: str = "stopped") -> Non
         _leave(f"{where}{error.strerror or error}", 2)
     except KeyboardInterrupt:
         print(f"\n{interrupted}", file=sys.stderr, flush=True)
-        # Not sys.exit: XLA may be compiling on its own threads, and crashes when Python clears up under them.
-        os._exit(130)
+        if "jax" in sys.modules:
+            os._exit(130)  # XLA may be compiling on its own threads, and crashes when Python clears up under them
+        sys.exit(130)
 
 
 def _leave(message: str, code: int) -> None:

@@ -11,8 +11,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -58,20 +59,22 @@ class Worker:
         return Outcome(row, raw.patient_id, raw.study_id, digest, rows != columns, "")
 
 
-class WorkerPool(ProcessPoolExecutor):
-    """Worker processes that Ctrl-C does not reach: it goes to the whole group, but the parent winds up in order.
+@contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Ignore Ctrl-C for the block, and in the processes that start in it for good: ignored signals are inherited.
 
-    Processes start in `submit` and inherit the signals that are blocked there.
+    Ctrl-C goes to every process of the group; only the parent should answer, so that it winds up in order.
     """
-
-    def submit(self, *args, **kwargs) -> Future:
-        if not hasattr(signal, "pthread_sigmask"):  # Windows
-            return super().submit(*args, **kwargs)
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            return super().submit(*args, **kwargs)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if (
+        threading.current_thread() is not threading.main_thread()
+    ):  # only the main thread may, and only it is interrupted
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _start_worker(images: Path, archive: Path | None) -> None:
@@ -93,7 +96,12 @@ def _outcomes(work: Unfinished, tasks: list[Task], archive: Path | None, workers
     # "spawn" and not "fork": whoever calls main() may have JAX's threads running, which do not survive a fork.
     context = multiprocessing.get_context("spawn")
     try:
-        with WorkerPool(workers, context, _start_worker, (work.images_path, archive)) as pool:
+        with ExitStack() as stack:
+            with _deaf_to_ctrl_c():
+                pool = ProcessPoolExecutor(workers, context, _start_worker, (work.images_path, archive))
+                stack.enter_context(pool)
+                for _ in range(workers):
+                    pool.submit(int)  # each of these starts a worker
             yield from map_ahead(pool, _run_worker, chunks, ahead=4 * workers)
     except BrokenProcessPool:
         raise InputError(
