@@ -65,9 +65,7 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
 
     Ctrl-C goes to every process of the group; only the parent should answer, so that it winds up in order.
     """
-    if (
-        threading.current_thread() is not threading.main_thread()
-    ):  # only the main thread may, and only it is interrupted
+    if threading.current_thread() is not threading.main_thread():  # Python lets only the main thread do this
         yield
         return
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
