@@ -1,8 +1,9 @@
-# make test                    everything that has to pass
-# make train SOURCE=…          prepare a Kaggle-shaped folder or zip, then train the paper's network on it
-# make bench SOURCE=…          benchmarks on this machine, into benchmarks/results/
-# SOURCE is a folder or zip in the layout of the Kaggle download: see data/README.md. DATA is the prepared folder to
-# make or use, OUT the run folder, ARGS more flags for the training.
+# make train                    no data needed: make a phantom (synthetic slices), train the paper's network on it, report
+# make train SOURCE=…           the same on real slices: prepare a folder or zip in the layout of the Kaggle download
+# make test                     everything that has to pass
+# make bench                    benchmarks on this machine, into benchmarks/results/ (about an hour on two cores)
+# data/README.md says how to get the real data. DATA is the prepared folder to make or use, OUT the run folder, ARGS more
+# flags for the training.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -10,7 +11,7 @@ PY     := $(VENV)/bin/python
 OUT    ?= runs/latest
 DATA   ?= data/prepared
 ARGS   ?=
-SOURCE ?= $(ICH_JAX_RSNA_SAMPLE)
+SOURCE ?=
 
 # With an NVIDIA driver the CUDA build of JAX, otherwise the CPU build.
 RUN_REQUIREMENTS := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-cuda.txt,requirements.txt)
@@ -18,23 +19,28 @@ RUN_REQUIREMENTS := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements
 # XLA takes and returns about 1 GB of memory at every step on a CPU. In huge pages (Linux, glibc) that costs less.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: train test bench clean source
+.PHONY: train test bench clean
 
-train: source $(VENV)/run.done
+train: $(VENV)/run.done
+ifeq ($(SOURCE),)
+	$(PY) -m ich_jax.train --out "$(OUT)" --resume $(ARGS)
+else
 	$(PY) -m ich_jax.prepare "$(SOURCE)" --out "$(DATA)"
 	$(PY) -m ich_jax.train --data "$(DATA)" --out "$(OUT)" --resume $(ARGS)
-
-source:
-	@test -e "$(SOURCE)" || { echo "give SOURCE=folder-or-zip: data/README.md says how to get the data" >&2; exit 2; }
+endif
 
 test: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(PY) -m pytest
 
-bench: source $(VENV)/run.done
-	$(PY) -m benchmarks.prepare "$(SOURCE)" --json benchmarks/results
+bench: BENCH_SOURCE := $(or $(SOURCE),data/phantom/kaggle)
+bench: $(VENV)/run.done
+	$(if $(SOURCE),,$(PY) -m ich_jax.phantom --out $(BENCH_SOURCE))
+	$(PY) -m benchmarks.phantom --json benchmarks/results
+	$(PY) -m benchmarks.prepare "$(BENCH_SOURCE)" --json benchmarks/results
 	$(PY) -m benchmarks.train_step --json benchmarks/results
+	$(PY) -m benchmarks.leakage --json benchmarks/results
 
 clean:
 	rm -rf $(VENV)

@@ -1,6 +1,7 @@
 """`python -m ich_jax` lists the commands."""
 
 COMMANDS = {
+    "phantom": "synthetic slices (DICOM) in the layout of RSNA's data, for those who do not have that",
     "prepare": "real DICOM slices (folder or zip) → a prepared folder of 224×224 RGB images",
     "train": "prepared folder → a trained network with curves, confusion matrix and metrics",
     "evaluate": "metrics, confusion matrix and figures of a finished run",

@@ -86,3 +86,27 @@ def windows_panel(image: np.ndarray, title: str = "") -> Figure:
         axes.set_axis_off()
     figure.suptitle(f"{title}\n", fontsize=11)
     return figure
+
+
+def montage(images: np.ndarray, title: str = "") -> Figure:
+    """A row for each class; in it several slices, each in the three windows side by side.
+
+    Args:
+        images: (6, slices, side, side, 3) uint8, the classes in the order of CLASSES.
+    """
+    classes, slices, side, _, _ = images.shape
+    gap = side // 12
+    canvas = np.full((classes * side, slices, 3 * side + gap), 255, np.uint8)
+    canvas[:, :, : 3 * side] = images.transpose(0, 2, 1, 4, 3).reshape(classes * side, slices, 3 * side)
+    figure = Figure(figsize=(12, 11 * classes / (3.1 * slices) + 0.6), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(canvas.reshape(classes * side, -1)[:, :-gap], cmap="gray", vmin=0, vmax=255)
+    axes.set_yticks((np.arange(classes) + 0.5) * side, CLASSES)
+    axes.set_xticks(
+        [s * (3 * side + gap) + (w + 0.5) * side for s in range(slices) for w in range(3)],
+        ["brain", "subdural", "bone"] * slices,
+    )
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title)
+    return figure

@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ich_jax.ahead import map_ahead
-from ich_jax.data.dicom import SliceError, read_stored
+from ich_jax.data.dicom import SliceError, read_stored, require_picture
 from ich_jax.data.labels import CLASSES
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.errors import InputError, run_command
@@ -63,7 +63,9 @@ def predict(run: Run, files: list[Path]) -> Iterator[dict]:
 
 def _read(path: Path, size: int) -> np.ndarray | SliceError:
     try:
-        return slice_to_image(read_stored(path), size)
+        raw = read_stored(path)
+        require_picture(raw, str(path))
+        return slice_to_image(raw, size)
     except SliceError as error:
         return error
 
@@ -79,6 +81,8 @@ def main(argv: list[str] | None = None) -> list[dict]:
     args = parser.parse_args(argv)
     files = find_files(args.files)
     run = open_run(args.run)
+    if run.config.phantom:
+        print("note: this network has seen synthetic slices only; real ones mean nothing to it", file=sys.stderr)
     width = max(len(str(path)) for path in files)
     header = f"{'file':<{width}}  {'predicted':<16}" + "".join(f"{name:>17}" for name in CLASSES)
     results = []

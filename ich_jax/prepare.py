@@ -3,17 +3,11 @@
 import argparse
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +16,13 @@ import pydicom
 from tqdm import tqdm
 
 import ich_jax
-from ich_jax.ahead import map_ahead
-from ich_jax.data.dicom import SliceError, read_stored
+from ich_jax.data.dicom import SliceError, read_stored, require_picture
 from ich_jax.data.labels import CLASSES
 from ich_jax.data.prepared import OTHER, Outcome, Prepared, Unfinished, open_prepared
 from ich_jax.data.preprocess import IMAGE_SIZE, slice_to_image
 from ich_jax.data.source import Member, Source, open_source, read_entry
 from ich_jax.errors import InputError, run_command
+from ich_jax.pool import map_in_processes
 from ich_jax.windowing import WINDOWS
 
 CHUNK = 16  # slices a worker takes at a time
@@ -50,36 +44,19 @@ class Worker:
     def _prepare(self, row: int, member: Member) -> Outcome:
         try:
             raw = read_stored(read_entry(self.archive, member) if self.archive else member)
+            require_picture(raw, raw.image_id)
         except SliceError as error:
             return Outcome(row, "", "", "", False, f"unreadable: {error.reason}")
         image = slice_to_image(raw, self.images.shape[1])
         self.images[row] = image
         digest = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
         rows, columns = raw.stored.shape
-        return Outcome(row, raw.patient_id, raw.study_id, digest, rows != columns, "")
-
-
-@contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Ignore Ctrl-C for the block, and in the processes that start in it for good: ignored signals are inherited.
-
-    Ctrl-C goes to every process of the group; only the parent should answer, so that it winds up in order.
-    """
-    if threading.current_thread() is not threading.main_thread():  # Python lets only the main thread do this
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
+        return Outcome(row, raw.patient_id, raw.study_id, digest, rows != columns, "", raw.synthetic)
 
 
 def _start_worker(images: Path, archive: Path | None) -> None:
     global _worker
     _worker = Worker(images, archive)
-    parent = multiprocessing.parent_process()
-    threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()  # no orphans after a kill
 
 
 def _run_worker(tasks: list[Task]) -> list[Outcome]:
@@ -91,20 +68,7 @@ def _outcomes(work: Unfinished, tasks: list[Task], archive: Path | None, workers
     if workers == 1:
         yield from map(Worker(work.images_path, archive), chunks)
         return
-    # "spawn" and not "fork": whoever calls main() may have JAX's threads running, which do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    try:
-        with ExitStack() as stack:
-            with _deaf_to_ctrl_c():
-                pool = ProcessPoolExecutor(workers, context, _start_worker, (work.images_path, archive))
-                stack.enter_context(pool)
-                for _ in range(workers):
-                    pool.submit(int)  # each of these starts a worker
-            yield from map_ahead(pool, _run_worker, chunks, ahead=4 * workers)
-    except BrokenProcessPool:
-        raise InputError(
-            "a worker process died, perhaps for lack of memory; run the command again to go on, with fewer --workers"
-        ) from None
+    yield from map_in_processes(_run_worker, chunks, workers, _start_worker, (work.images_path, archive))
 
 
 def _work_off(work: Unfinished, tasks: list[Task], archive: Path | None, workers: int) -> None:
@@ -181,7 +145,8 @@ def report(prepared: Prepared) -> str:
     """What the terminal says at the end."""
     counts = prepared.info["counts"]
     per_class = ", ".join(f"{counts['per_class'][name]} {name}" for name in CLASSES if counts["per_class"][name])
-    lines = [f"{counts['slices']} slices in {prepared.path}: {per_class}"]
+    what = "PHANTOM, synthetic slices" if prepared.phantom else "slices"
+    lines = [f"{counts['slices']} {what} in {prepared.path}: {per_class}"]
     with open(prepared.path / "rejected.csv", encoding="utf-8") as file:
         next(file)
         reasons = Counter(line.split(",", 1)[1].strip('"\n').split(":")[0] for line in file)

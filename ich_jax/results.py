@@ -48,7 +48,8 @@ def write_results(run: Run, prepared: Prepared, part: str, rows: np.ndarray, log
     confusion = confusion_matrix(actual, predicted)
     metrics = {
         "part": part,
-        "data": prepared.path.name,
+        "data": prepared.title,
+        "phantom": prepared.phantom,
         "slices": len(rows),
         "best_epoch": run.stopping.best_epoch,
         **summarise(actual, logits),
@@ -70,14 +71,16 @@ def write_results(run: Run, prepared: Prepared, part: str, rows: np.ndarray, log
 
     write_whole(folder / "confusion.csv", write_confusion)
     write_whole(folder / "predictions.csv", write_predictions)
-    title = f"{run.config.model} on {prepared.path.name}"
+    shown = rows[int(np.argmax(actual > 0))]  # a hemorrhage, if there is one
+    name, class_name = prepared.image_ids[shown], CLASSES[prepared.classes[shown]]
+    title = f"{run.config.model} on {prepared.title}"
     best = run.stopping.best_epoch
     figures = {
         "loss": plots.loss_curves(run.history, best, title),
         "accuracy": plots.accuracy_curves(run.history, best, title),
         "confusion": plots.confusion_figure(confusion, f"{title}, {part} part, {len(rows):,} slices"),
         "windows": plots.windows_panel(
-            prepared.images[rows[0]], f"slice {prepared.image_ids[rows[0]]} as the network sees it"
+            prepared.images[shown], f"{prepared.title}: slice {name} ({class_name}) as the network sees it"
         ),
     }
     for name, figure in figures.items():

@@ -35,17 +35,19 @@ HISTORY_COLUMNS = (
     "seconds",
 )
 SPLITS = ("image", "patient")
+DECAYS = ("none", "cosine")
 
 
 @dataclass(frozen=True)
 class Config:
-    """A training's settings; the defaults are the paper's. `data` and the three last are filled in when it starts."""
+    """A training's settings; the defaults are the paper's. `data` and the four last are filled in when it starts."""
 
     data: str
     model: str = "proposed"
     batch_size: int = paper.BATCH_SIZE
     learning_rate: float = paper.LEARNING_RATE
     beta1: float = paper.BETA1
+    decay: str = DECAYS[0]  # of the learning rate from epoch to epoch
     epochs: int = paper.EPOCHS
     patience: int = paper.PATIENCE
     stopping: str = RULES[0]
@@ -54,6 +56,7 @@ class Config:
     image_size: int = 0
     slices: int = 0
     data_fingerprint: str = ""
+    phantom: bool = False  # trained on synthetic slices
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,10 @@ def read_config(folder: Path) -> Config:
         ) from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: damaged: {error}") from None
-    if wrong or config.model not in MODELS or config.split not in SPLITS or config.stopping not in RULES:
-        raise InputError(f"{path}: settings that this version does not know: {', '.join(wrong) or config.model}")
+    choices = {"model": MODELS, "split": SPLITS, "stopping": RULES, "decay": DECAYS}
+    wrong += [name for name, known in choices.items() if getattr(config, name) not in known]
+    if wrong:
+        raise InputError(f"{path}: settings that this version does not know: {', '.join(wrong)}")
     return config
 
 

@@ -79,7 +79,9 @@ def make_kaggle(folder: Path, count: int = 40, side: int = 48) -> Path:
         image_id = f"ID_{k:09x}"
         types[image_id] = (TYPES[k % 6 - 1],) if k % 6 else ()
         signed = bool(k % 2)
-        stored = rng.integers(0, 2500, (side, side - 8 * (k % 5 == 0)), dtype=np.int16 if signed else np.uint16)
+        shape = (side, side - 8 * (k % 5 == 0))
+        ramp = np.linspace(0, 2400, shape[1]) * rng.uniform(0.3, 1)  # smooth: noise alone would be refused
+        stored = (ramp + rng.integers(0, 100, shape)).astype(np.int16 if signed else np.uint16)
         data = make_dicom(
             stored,
             explicit=bool(k % 3),

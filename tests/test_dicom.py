@@ -17,6 +17,7 @@ from ich_jax.data.dicom import (
     read_slice,
     read_stored,
     repair_wraparound,
+    require_picture,
 )
 from ich_jax.errors import InputError
 from ich_jax.windowing import AIR_HU
@@ -211,3 +212,30 @@ def test_a_folder_named_like_a_slice_is_no_slice(tmp_path):
     os.mkdir(tmp_path / "ID_x.dcm")
     with pytest.raises(SliceError):
         read_slice(tmp_path / "ID_x.dcm")
+
+
+def test_real_slices_hold_a_picture(rsna_files):
+    for path in rsna_files:
+        require_picture(read_stored(path), path.name)
+
+
+@pytest.mark.parametrize(("signed", "bits"), [(True, 16), (False, 12), (True, 12)])
+@pytest.mark.parametrize("start", [0, 333, 450])
+def test_noise_is_refused(rsna_files, signed, bits, start):
+    """As in RSNA's ID_b79eed528, where it begins at row 333."""
+    noise = np.random.default_rng(0).integers(0, 2**bits, (512, 512), np.uint16)
+    stored = np.tile(np.linspace(0, 2000, 512).astype(np.uint16), (512, 1))
+    stored[start:] = noise[start:]
+    stored = stored.view(np.int16 if signed else np.uint16)
+    raw = read_stored(make_dicom(stored, BitsStored=bits, HighBit=bits - 1))
+    with pytest.raises(SliceError, match=rf"x.dcm: noise .* row {-(-start // 8) * 8}$"):
+        require_picture(raw, "x.dcm")
+
+
+def test_a_constant_slice_is_refused():
+    raw = read_stored(make_dicom(np.full((32, 32), 7, np.int16)))
+    with pytest.raises(SliceError, match="constant: every pixel is 7"):
+        require_picture(raw, "x.dcm")
+    one_pixel_else = np.full((32, 32), 7, np.int16)
+    one_pixel_else[5, 5] = 8
+    require_picture(read_stored(make_dicom(one_pixel_else)), "x.dcm")

@@ -50,6 +50,16 @@ class Prepared:
         return self.images.shape[1]
 
     @property
+    def phantom(self) -> bool:
+        """Whether any slice is synthetic."""
+        return self.info["counts"].get("synthetic", 0) > 0
+
+    @property
+    def title(self) -> str:
+        """The data set's name for tables and figures; a phantom's says so."""
+        return "PHANTOM (synthetic slices)" if self.phantom else self.path.name
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over all rows of slices.csv: the same data set, to the pixel, has the same."""
         return hashlib.sha256((self.path / "slices.csv").read_bytes()).hexdigest()
@@ -96,6 +106,7 @@ class Outcome(NamedTuple):
     pixel_hash: str
     padded: bool  # was not square
     reason: str  # why it was rejected; empty if it was not
+    synthetic: bool = False  # the file says that it is a phantom
 
 
 class Unfinished:
@@ -144,8 +155,9 @@ class Unfinished:
             return
         text = self.journal.read_text(encoding="utf-8")
         whole = text[: text.rfind("\n") + 1]  # a kill can cut the last line
-        for row, patient_id, study_id, pixel_hash, padded, reason in csv.reader(whole.splitlines()):
-            self.done[int(row)] = Outcome(int(row), patient_id, study_id, pixel_hash, padded == "True", reason)
+        for row, patient_id, study_id, pixel_hash, padded, reason, synthetic in csv.reader(whole.splitlines()):
+            flags = (padded == "True", reason, synthetic == "True")
+            self.done[int(row)] = Outcome(int(row), patient_id, study_id, pixel_hash, *flags)
         if whole != text:
             os.truncate(self.journal, len(whole.encode("utf-8")))
 
@@ -203,6 +215,7 @@ class Unfinished:
             "per_class": {name: per_class[name] for name in CLASSES},
             "rejected": len(rejected),
             "padded_to_square": sum(self.done[row].padded for row in accepted),
+            "synthetic": sum(self.done[row].synthetic for row in accepted),
         }
         write_whole(self.out / "prepare.json", lambda file: file.write(json.dumps(info, indent=2) + "\n"))
         shutil.rmtree(self.folder)
