@@ -4,11 +4,13 @@ import json
 import os
 import platform
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 
+from ich_jax import tables
 from ich_jax.files import write_whole
 
 
@@ -29,10 +31,7 @@ def describe_machine() -> str:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    widths = [max(len(row[k]) for row in (header, *rows)) for k in range(len(header))]
-    for first, *others in (header, *rows):
-        cells = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=True)]
-        print("  " + "  ".join([f"{first:<{widths[0]}}", *cells]))
+    print(textwrap.indent(tables.text(header, rows), "  "))
 
 
 def save(folder: Path, benchmark: str, result: dict) -> None:

@@ -6,6 +6,8 @@ COMMANDS = {
     "train": "prepared folder → a trained network with curves, confusion matrix and metrics",
     "evaluate": "metrics, confusion matrix and figures of a finished run",
     "predict": "six class probabilities for DICOM files",
+    "models": "what each layer of a network puts out, holds and costs",
+    "audit": "the paper's tables, recomputed from its own confusion matrices",
 }
 
 

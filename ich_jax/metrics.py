@@ -117,6 +117,22 @@ def cross_entropy(actual: np.ndarray, logits: np.ndarray) -> float:
     return float(-log_softmax(logits)[np.arange(len(actual)), actual].mean())
 
 
+def from_confusion(confusion: np.ndarray) -> dict[str, float]:
+    """The metrics that a (classes, classes) confusion matrix is enough for, by their names in `metrics.json`."""
+    return {
+        "accuracy": accuracy(confusion),
+        "precision_weighted": weighted(precision(confusion), confusion),
+        "recall_weighted": weighted(recall(confusion), confusion),
+        "f1_weighted": weighted(f1(confusion), confusion),
+        "balanced_accuracy": balanced_accuracy(confusion),
+        "f1_macro": f1_macro(confusion),
+        "mcc": matthews_correlation(confusion),
+        "any_sensitivity": any_sensitivity(confusion),
+        "any_specificity": any_specificity(confusion),
+        "majority_accuracy": majority_accuracy(confusion),
+    }
+
+
 def summarise(actual: np.ndarray, logits: np.ndarray) -> dict:
     """Every metric of `metrics.json`.
 
@@ -136,17 +152,8 @@ def summarise(actual: np.ndarray, logits: np.ndarray) -> dict:
         "Matthews correlation (one class only)": ["all"] if (support > 0).sum() == 1 or (called > 0).sum() == 1 else [],
     }
     return {
-        "accuracy": accuracy(confusion),
         "loss": cross_entropy(actual, logits),
-        "precision_weighted": weighted(p, confusion),
-        "recall_weighted": weighted(r, confusion),
-        "f1_weighted": weighted(f, confusion),
-        "balanced_accuracy": balanced_accuracy(confusion),
-        "f1_macro": f1_macro(confusion),
-        "mcc": matthews_correlation(confusion),
-        "any_sensitivity": any_sensitivity(confusion),
-        "any_specificity": any_specificity(confusion),
-        "majority_accuracy": majority_accuracy(confusion),
+        **from_confusion(confusion),
         "per_class": {
             name: {
                 "support": int(support[k]),

@@ -23,13 +23,31 @@ def conv_1x1(inputs: int, outputs: int, *, rngs: nnx.Rngs) -> nnx.Linear:
     return nnx.Linear(inputs, outputs, kernel_init=GLOROT, rngs=rngs)
 
 
+def depthwise(channels: int, size: int, stride: int = 1, *, rngs: nnx.Rngs) -> nnx.Conv:
+    """A size × size convolution of each channel by itself, padded 'same', with bias: as many groups as channels."""
+    return nnx.Conv(
+        channels,
+        channels,
+        (size, size),
+        strides=stride,
+        feature_group_count=channels,
+        kernel_init=GLOROT,
+        rngs=rngs,
+    )
+
+
+def dense(inputs: int, outputs: int, *, rngs: nnx.Rngs) -> nnx.Linear:
+    """The last layer, with bias: features → logits."""
+    return nnx.Linear(inputs, outputs, kernel_init=GLOROT, rngs=rngs)
+
+
 def batch_norm(channels: int, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
     return nnx.BatchNorm(channels, momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, rngs=rngs)
 
 
-def max_pool_3x3(x: jax.Array) -> jax.Array:
-    """3×3 max-pool with stride 2, padded 'same': (B, H, W, C) → (B, ⌈H/2⌉, ⌈W/2⌉, C)."""
-    return nnx.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
+def max_pool_3x3(x: jax.Array, stride: int = 2, padding: str = "SAME") -> jax.Array:
+    """3×3 max-pool, by default with stride 2, padded 'same': (B, H, W, C) → (B, ⌈H/2⌉, ⌈W/2⌉, C)."""
+    return nnx.max_pool(x, (3, 3), strides=(stride, stride), padding=padding)
 
 
 def average_pool_2x2(x: jax.Array) -> jax.Array:

@@ -11,7 +11,7 @@ The paper prints no strides and no padding; its parameter count gives them away.
 import jax
 from flax import nnx
 
-from ich_jax.models.layers import GLOROT, average_pool_2x2, batch_norm, conv, conv_1x1, max_pool_3x3
+from ich_jax.models.layers import average_pool_2x2, batch_norm, conv, conv_1x1, dense, max_pool_3x3
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -57,7 +57,7 @@ class ProposedCNN(nnx.Module):
         channels = (64, *(4 * width for width in WIDTHS))
         self.blocks = nnx.List(Block(before, width, rngs=rngs) for before, width in zip(channels, WIDTHS, strict=False))
         side = -(-image_size // 2 ** (2 + len(WIDTHS)))  # ⌈image_size / 64⌉
-        self.dense = nnx.Linear(side * side * channels[-1], classes, kernel_init=GLOROT, rngs=rngs)
+        self.dense = dense(side * side * channels[-1], classes, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:
         x = self.stem(x)
