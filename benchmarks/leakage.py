@@ -20,6 +20,7 @@ from ich_jax import train
 from ich_jax.data.prepared import open_prepared
 from ich_jax.errors import run_command
 from ich_jax.phantom import phantom_data
+from ich_jax.presets import PRESETS
 from ich_jax.run import SPLITS
 
 METRICS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "any_sensitivity": "any-ICH sensitivity"}
@@ -28,7 +29,7 @@ METRICS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "an
 def main(argv: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.leakage", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="prepared folder (default: the phantom in data/phantom/)")
-    parser.add_argument("--preset", choices=sorted(train.PRESETS), default="phantom", help="(default: phantom)")
+    parser.add_argument("--preset", choices=sorted(PRESETS), default="phantom", help="(default: phantom)")
     parser.add_argument("--seeds", type=int, default=3, help="(default: 3)")
     parser.add_argument("--epochs", type=int, help="epochs at most (default: the preset's)")
     parser.add_argument("--json", type=Path, help="folder to write <device>.json into")

@@ -15,6 +15,7 @@ import numpy as np
 from flax import nnx
 
 from benchmarks.report import describe_machine, print_table, save
+from ich_jax import paper
 from ich_jax.data.batches import Batch
 from ich_jax.errors import run_command
 from ich_jax.models import MODELS
@@ -102,7 +103,7 @@ def main(argv: list[str] | None = None) -> dict:
     images = rng.integers(0, 256, (args.batch_size, args.size, args.size, 3), np.uint8)
     batch = Batch(jnp.asarray(images), jnp.asarray(rng.integers(0, 6, args.batch_size), jnp.int32))
     timed = {}
-    for name in sorted(MODELS) if args.model == "all" else [args.model]:
+    for name in MODELS if args.model == "all" else [args.model]:
         model = MODELS[name](args.size, rngs=nnx.Rngs(0))
         timed[name] = Timed(model, batch)
         if name == "proposed":
@@ -116,7 +117,7 @@ def main(argv: list[str] | None = None) -> dict:
         for network in timed.values():
             network.round(args.steps)
     print(f"batch {args.batch_size}, {args.size}×{args.size}; {describe_machine()}")
-    rows, result = [], {}
+    rows, result, minutes = [], {}, paper.table_4()
     first = next(iter(timed.values()))
     for name, network in timed.items():
         train, answer = np.median(network.train_seconds), np.median(network.eval_seconds)
@@ -137,9 +138,18 @@ def main(argv: list[str] | None = None) -> dict:
                 f"{network.compile_seconds:.1f}",
                 f"{network.flops / train / 1e9:.0f}",
                 f"{ratio:.2f}",
+                f"{minutes[name] / minutes['proposed']:.2f}" if name in minutes else "",
             )
         )
-    header = ("network", "train images/s", "eval images/s", "compile s", "train GFLOP/s", "step time, first = 1")
+    header = (
+        "network",
+        "train images/s",
+        "eval images/s",
+        "compile s",
+        "train GFLOP/s",
+        "step time, first = 1",
+        "paper's Table 4",
+    )
     print_table(header, rows)
     peak = peak_memory_bytes()
     print(f"  peak device memory: {'not told by this backend' if peak is None else f'{peak / 2**20:.0f} MiB'}")

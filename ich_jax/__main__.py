@@ -8,6 +8,7 @@ COMMANDS = {
     "predict": "six class probabilities for DICOM files",
     "models": "what each layer of a network puts out, holds and costs",
     "audit": "the paper's tables, recomputed from its own confusion matrices",
+    "reproduce": "the paper's five trainings, and its tables and figures beside ours",
 }
 
 

@@ -4,6 +4,8 @@ All of it is counted from one table: confusion[i, j] is the number of slices of 
 A ratio 0/0 is reported as 0, and `undefined` says which ones were.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ich_jax.data.labels import CLASSES
@@ -131,6 +133,34 @@ def from_confusion(confusion: np.ndarray) -> dict[str, float]:
         "any_specificity": any_specificity(confusion),
         "majority_accuracy": majority_accuracy(confusion),
     }
+
+
+class Calibration(NamedTuple):
+    """Answers sorted into bins of equal width by the probability of the class that was named; all (bins,)."""
+
+    counts: np.ndarray
+    confidence: np.ndarray  # mean probability of the named class, 0 in an empty bin
+    accuracy: np.ndarray  # share that was right, 0 in an empty bin
+
+
+def calibration(actual: np.ndarray, probabilities: np.ndarray, bins: int = 15) -> Calibration:
+    """What a reliability diagram shows: whether answers given with p percent are right p percent of the time.
+
+    Args:
+        actual: (N,) class indices.
+        probabilities: (N, C).
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == actual
+    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    means = [_ratio(np.bincount(place, weights=values, minlength=bins), counts) for values in (confidence, right)]
+    return Calibration(counts, *means)
+
+
+def expected_calibration_error(found: Calibration) -> float:
+    """The mean gap between confidence and accuracy, bins weighted by their answers (Guo et al. 2017, equation 3)."""
+    return float(_ratio(np.sum(found.counts * np.abs(found.accuracy - found.confidence)), found.counts.sum()))
 
 
 def summarise(actual: np.ndarray, logits: np.ndarray) -> dict:

@@ -1,6 +1,6 @@
 """Every figure. The only file that imports matplotlib; each function returns a Figure and shows or saves nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from ich_jax.data.labels import CLASSES
-from ich_jax.metrics import recall
+from ich_jax.metrics import Calibration, recall
 
 History = Sequence[dict[str, float]]
 
@@ -109,4 +109,24 @@ def montage(images: np.ndarray, title: str = "") -> Figure:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_title(title)
+    return figure
+
+
+def reliability_diagram(found: Mapping[str, Calibration], title: str = "") -> Figure:
+    """Accuracy against confidence, one line a network; on the diagonal a network is as sure as it should be."""
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], ":", color="0.5", label="as sure as it should be")
+    for (name, bins), marker in zip(found.items(), "osD^v", strict=False):
+        some = bins.counts > 0
+        axes.plot(bins.confidence[some], bins.accuracy[some], f"{marker}-", markersize=4, label=name)
+    axes.set(
+        xlabel="mean probability of the named class",
+        ylabel="share of right answers",
+        xlim=(0, 1),
+        ylim=(0, 1),
+        title=title,
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
     return figure

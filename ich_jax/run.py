@@ -53,6 +53,7 @@ class Config:
     stopping: str = RULES[0]
     split: str = "image"
     seed: int = 0
+    limit: int = 0  # slices to use; 0 is all
     image_size: int = 0
     slices: int = 0
     data_fingerprint: str = ""
@@ -146,10 +147,15 @@ def split_rows(config: Config, prepared: Prepared) -> dict[str, np.ndarray]:
 
     Raises InputError if a part would be empty.
     """
+    used = np.arange(len(prepared.classes))
+    if config.limit:
+        used = np.sort(np.random.default_rng(config.seed).permutation(used)[: config.limit])
+    classes = prepared.classes[used]
     if config.split == "patient":
-        split = split_by_patient(prepared.classes, prepared.patient_ids, config.seed)
+        split = split_by_patient(classes, prepared.patient_ids[used], config.seed)
     else:
-        split = split_by_image(prepared.classes, config.seed)
+        split = split_by_image(classes, config.seed)
+    split = {part: used[rows] for part, rows in split.items()}
     empty = [part for part, rows in split.items() if not len(rows)]
     if empty:
         raise InputError(f"{prepared.path}: {len(prepared.classes)} slices are too few, nothing is left for {empty[0]}")

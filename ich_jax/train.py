@@ -12,17 +12,17 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from ich_jax import checkpoint, paper
+from ich_jax import checkpoint
 from ich_jax.data.batches import training_batches
 from ich_jax.data.labels import CLASSES
 from ich_jax.data.prepared import Prepared, open_prepared
-from ich_jax.data.preprocess import IMAGE_SIZE
 from ich_jax.data.splits import small_class_warnings
 from ich_jax.early_stopping import RULES, EarlyStopping
 from ich_jax.errors import InputError, run_command
 from ich_jax.metrics import cross_entropy
 from ich_jax.models import MODELS
 from ich_jax.phantom import phantom_data
+from ich_jax.presets import PRESETS, SETTINGS, unlike_the_paper
 from ich_jax.results import answer, report, write_results
 from ich_jax.run import (
     DECAYS,
@@ -40,29 +40,7 @@ from ich_jax.run import (
 )
 from ich_jax.steps import TrainState, adam, train_step
 
-SETTINGS = ["model", "batch_size", "learning_rate", "beta1", "decay", "epochs", "patience", "stopping", "split", "seed"]
 FINISHED = "this run is finished; for a new training choose another --out (with make: OUT=folder)"
-# The paper's settings are made for 360,000 training slices. With 1,400 synthetic ones there are too few steps for them:
-# larger ones, and more of them, learn faster, but leave the weights restless to the end (the validation loss jumps from
-# epoch to epoch), so they shrink again. Only whole patients kept apart show whether anything was learned but faces.
-PRESETS = {
-    "paper": {
-        "batch_size": paper.BATCH_SIZE,
-        "learning_rate": paper.LEARNING_RATE,
-        "decay": "none",
-        "epochs": paper.EPOCHS,
-        "patience": paper.PATIENCE,
-        "split": "image",
-    },
-    "phantom": {
-        "batch_size": 8,
-        "learning_rate": 3e-4,
-        "decay": "cosine",
-        "epochs": 10,
-        "patience": 10,
-        "split": "patient",
-    },
-}
 READ_EVERY = 20  # steps between looks at the loss: each look waits for the device
 
 
@@ -196,15 +174,6 @@ def introduce(config: Config, prepared: Prepared) -> str:
     return "\n".join(lines)
 
 
-def unlike_the_paper(config: Config) -> list[str]:
-    """Each setting that is not the paper's, with the paper's in brackets."""
-    usual = Config(config.data, image_size=IMAGE_SIZE)
-    names = [name for name in (*SETTINGS, "image_size") if name not in ("seed", "stopping", "model")]
-    changed = [name for name in names if getattr(config, name) != getattr(usual, name)]
-    said = [f"{name.replace('_', ' ')} {getattr(config, name)} ({getattr(usual, name)})" for name in changed]
-    return [*(["synthetic data (RSNA 2019)"] if config.phantom else []), *said]
-
-
 def configure(given: dict, out: Path, resume: bool) -> Config:
     """The settings of this training: those of the run to resume, or `given` over a preset's over the paper's.
 
@@ -273,6 +242,7 @@ def main(argv: list[str] | None = None) -> Run:
     option("patience", "epochs without a better validation loss before stopping", type=_positive(int))
     option("stopping", "how to read the paper's stopping rule", choices=RULES)
     option("split", "by image as in the paper, or by patient", choices=SPLITS)
+    option("limit", "use only so many slices, drawn at random; 0 is all", type=_seed)
     option("seed", "decides initial weights, split and order", type=_seed)
     parser.add_argument("--out", type=Path, default=Path("runs/latest"), help="run folder (default: runs/latest)")
     parser.add_argument("--resume", action="store_true", default=False, help="go on with the run in --out")

@@ -116,3 +116,24 @@ def test_summary_has_every_key_and_names_what_is_undefined():
         "sensitivity (no slice with a hemorrhage)",
         "Matthews correlation (one class only)",
     }
+
+
+def test_calibration_by_hand():
+    probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.45, 0.55], [0.5, 0.5], [0.0, 1.0]])
+    actual = np.array([0, 1, 1, 0, 1])
+    found = metrics.calibration(actual, probabilities, bins=5)
+    assert found.counts.tolist() == [0, 0, 2, 0, 3]
+    np.testing.assert_allclose(found.confidence, [0, 0, 0.525, 0, 0.9])
+    np.testing.assert_allclose(found.accuracy, [0, 0, 1, 0, 2 / 3])
+    expected = (2 * (1 - 0.525) + 3 * (0.9 - 2 / 3)) / 5
+    assert metrics.expected_calibration_error(found) == pytest.approx(expected)
+
+
+def test_a_calibrated_network_has_a_small_error_and_an_overconfident_one_a_large():
+    rng = np.random.default_rng(0)
+    p = rng.uniform(0.5, 1, 40000)
+    actual = (rng.random(40000) > p).astype(int)
+    probabilities = np.stack([p, 1 - p], axis=1)
+    assert metrics.expected_calibration_error(metrics.calibration(actual, probabilities)) < 0.01
+    sure = np.stack([0.5 + 0.5 * (2 * p - 1) ** 0.3, 0.5 - 0.5 * (2 * p - 1) ** 0.3], axis=1)
+    assert metrics.expected_calibration_error(metrics.calibration(actual, sure)) > 0.05

@@ -21,6 +21,7 @@ from ich_jax.errors import InputError
 from ich_jax.paper import table_1
 from ich_jax.phantom import make_phantom, read_truth
 from ich_jax.prepare import prepare
+from ich_jax.presets import PRESETS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Invalid value for VR UI"
@@ -313,7 +314,7 @@ def test_data_of_ones_own_gets_the_papers_settings(toy, tmp_path, capsys):
     assert "PHANTOM" not in capsys.readouterr().out
     command = ["--data", str(toy), "--preset", "phantom", "--epochs", "1", "--seed", "3", "--out", str(tmp_path / "b")]
     run = train.main(command)
-    assert (run.config.learning_rate, run.config.split) == (train.PRESETS["phantom"]["learning_rate"], "patient")
+    assert (run.config.learning_rate, run.config.split) == (PRESETS["phantom"]["learning_rate"], "patient")
     assert not run.config.phantom
     train.main([*command, "--resume"])
     with pytest.raises(InputError, match="was started with"):

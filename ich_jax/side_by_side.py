@@ -1,0 +1,150 @@
+"""The paper's tables and figures beside ours (paper: Bulgular, Figs. 5–6, Tables 1–9)."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from ich_jax import audit, metrics, paper
+from ich_jax.data.labels import CLASSES
+from ich_jax.data.prepared import Prepared
+from ich_jax.data.splits import PARTS
+from ich_jax.finished import Finished
+from ich_jax.models import MODELS
+from ich_jax.models.ledger import ledger
+from ich_jax.report import Part, Picture, Table
+from ich_jax.run import split_rows
+
+NONE = "—"
+
+
+def side_by_side(prepared: Prepared, batch_32: Finished | None, batch_8: dict[str, Finished], data: str) -> list[Part]:
+    """The paper's results section: printed figure, audited figure, ours.
+
+    Args:
+        prepared: what was trained on.
+        batch_32: the proposed network's training at batch 32, if it was run.
+        batch_8: network → its training at batch 8, those that were run.
+        data: the data's name, for every title.
+    """
+    parts = [_table_1(prepared, next(iter([*filter(None, [batch_32]), *batch_8.values()])), data)]
+    if batch_32:
+        parts += [*_figures_5_and_6(batch_32, data), _table_2(batch_32, data)]
+    if batch_8:
+        parts += [_table_3(batch_8, data), _table_4(batch_8, data), _table_5(batch_8, data)]
+    for name, result in batch_8.items():
+        parts += _confusions(name, result, data)
+    return parts
+
+
+def _table_1(prepared: Prepared, result: Finished, data: str) -> Table:
+    split = split_rows(result.config, prepared)
+    ours = {part: Counter(prepared.classes[rows].tolist()) for part, rows in split.items()}
+    printed, rows = paper.table_1(), []
+    for k, name in enumerate(CLASSES):
+        cells = [f"{printed[name][part]:,} / {ours[part][k]:,}" for part in PARTS]
+        rows.append((name, *cells, f"{printed[name]['total']:,} / {sum(ours[part][k] for part in PARTS):,}"))
+    return Table(f"Table 1. Images, printed / ours. {data}", ("class", *PARTS, "total"), rows)
+
+
+def _figures_5_and_6(result: Finished, data: str) -> list[Part]:
+    figures = result.folder / "figures"
+    return [
+        Picture(
+            f"Fig. 5. Loss of the proposed network, batch {result.config.batch_size}. {data}", figures / "loss.png"
+        ),
+        Picture(f"Fig. 6. Accuracy, the same training. {data}", figures / "accuracy.png"),
+    ]
+
+
+def _table_2(result: Finished, data: str) -> Table:
+    ours = {
+        "train_accuracy": result.best["train_accuracy"],
+        "validation_accuracy": result.best["validation_accuracy"],
+        "test_accuracy": result.metrics["accuracy"],
+        "train_loss": result.best["train_loss"],
+        "validation_loss": result.best["validation_loss"],
+        "test_loss": result.metrics["loss"],
+    }
+    printed = paper.table_2()
+    rows = [(name.replace("_", " "), *_compare(printed[name], None, value)) for name, value in ours.items()]
+    title = (
+        f"Table 2. The proposed network, batch {result.config.batch_size}, best epoch {result.metrics['best_epoch']}"
+    )
+    return Table(
+        f"{title} (paper: 6). {data}", ("figure", "printed", "ours", "difference"), [_without(r, 2) for r in rows]
+    )
+
+
+def _table_3(results: dict[str, Finished], data: str) -> Table:
+    rows = []
+    for name, result in results.items():
+        printed = paper.table_3()[name]
+        ours = {
+            "train": result.best["train_accuracy"],
+            "validation": result.best["validation_accuracy"],
+            "test": result.metrics["accuracy"],
+        }
+        for part, value in ours.items():
+            audited = metrics.accuracy(paper.confusion(name)) if part == "test" else None
+            label = f"{audit.NAMES[name]}, {part} accuracy"
+            rows.append((label, *_compare(printed[f"{part}_accuracy"], audited, value)))
+        total = sum(line.total for line in ledger(MODELS[name]))
+        millions = printed["parameters_millions"]
+        rows.append((f"{audit.NAMES[name]}, parameters at 224×224", f"{millions:.3f} M", NONE, f"{total:,}", NONE))
+    return Table(f"Table 3. Accuracy, batch 8. {data}", ("figure", "printed", "audited", "ours", "difference"), rows)
+
+
+def _table_4(results: dict[str, Finished], data: str) -> Table:
+    minutes = paper.table_4()
+    rows = []
+    for name, result in results.items():
+        cells = [f"{minutes[name]:.0f}", f"{minutes[name] / minutes['proposed']:.2f}", f"{result.minutes:.1f}"]
+        cells.append(f"{len(result.history)}")
+        if "proposed" in results:
+            per_epoch = [np.median([row["seconds"] for row in r.history]) for r in (result, results["proposed"])]
+            cells += [f"{result.minutes / results['proposed'].minutes:.2f}", f"{per_epoch[0] / per_epoch[1]:.2f}"]
+        else:
+            cells += [NONE, NONE]
+        rows.append((audit.NAMES[name], *cells))
+    header = ("network", "printed, min", "ratio to proposed", "ours, min", "epochs", "our ratio", "our ratio per epoch")
+    return Table(f"Table 4. Time of training, batch 8. {data}", header, rows)
+
+
+def _table_5(results: dict[str, Finished], data: str) -> Table:
+    rows = []
+    for name, result in results.items():
+        printed, audited = paper.table_5()[name], metrics.from_confusion(paper.confusion(name))
+        for metric in ("precision", "recall", "f1"):
+            key = f"{metric}_weighted"
+            label = f"{audit.NAMES[name]}, weighted {metric.replace('f1', 'F1')}"
+            rows.append((label, *_compare(printed[metric], audited[key], result.metrics[key])))
+    return Table(
+        f"Table 5. Weighted metrics, batch 8. {data}", ("figure", "printed", "audited", "ours", "difference"), rows
+    )
+
+
+def _confusions(name: str, result: Finished, data: str) -> list[Part]:
+    number, theirs, ours = paper.CONFUSION_TABLES[name], paper.confusion(name), result.confusion
+    recalls = zip(metrics.recall(theirs), metrics.recall(ours), strict=True)
+    rows = [
+        (actual, *(f"{a:,} / {b:,}" for a, b in zip(theirs[k], ours[k], strict=True)), f"{a:.3f} / {b:.3f}")
+        for k, (actual, (a, b)) in enumerate(zip(CLASSES, recalls, strict=True))
+    ]
+    title = f"Table {number}. Confusion matrix of {audit.NAMES[name]}, printed / ours"
+    picture = Picture(f"Our part of Table {number}. {data}", result.folder / "figures" / "confusion.png")
+    return [Table(f"{title}. {data}", ("actual \\ predicted", *CLASSES, "recall"), rows), picture]
+
+
+def _compare(printed: float, audited: float | None, ours: float) -> tuple[str, str, str, str]:
+    reference = printed if audited is None else audited
+    return (
+        f"{printed:.4f}",
+        NONE if audited is None else f"{audited:.4f}",
+        f"{ours:.4f}",
+        f"{ours - reference:+.4f}",
+    )
+
+
+def _without(row: Sequence[str], place: int) -> tuple[str, ...]:
+    return (*row[:place], *row[place + 1 :])
