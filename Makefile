@@ -39,7 +39,7 @@ bench: $(VENV)/run.done
 	$(if $(SOURCE),,$(PY) -m ich_jax.phantom --out $(BENCH_SOURCE))
 	$(PY) -m benchmarks.phantom --json benchmarks/results
 	$(PY) -m benchmarks.prepare "$(BENCH_SOURCE)" --json benchmarks/results
-	$(PY) -m benchmarks.train_step --json benchmarks/results
+	$(PY) -m benchmarks.train_step --model all --json benchmarks/results
 	$(PY) -m benchmarks.leakage --json benchmarks/results
 
 clean:

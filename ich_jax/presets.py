@@ -16,6 +16,7 @@ SETTINGS = [
     "split",
     "seed",
     "limit",
+    "norm_momentum",
 ]
 # The paper's settings are made for 360,000 training slices. With 1,400 synthetic ones there are too few steps for them:
 # larger ones, and more of them, learn faster, but leave the weights restless to the end (the validation loss jumps from
@@ -43,7 +44,9 @@ PRESETS = {
 def unlike_the_paper(config: Config) -> list[str]:
     """Each setting that is not the paper's, with the paper's in brackets."""
     usual = Config(config.data, image_size=IMAGE_SIZE)
-    names = [name for name in (*SETTINGS, "image_size") if name not in ("seed", "stopping", "model")]
+    names = [name for name in (*SETTINGS, "image_size") if name not in ("seed", "stopping", "model", "limit")]
     changed = [name for name in names if getattr(config, name) != getattr(usual, name)]
     said = [f"{name.replace('_', ' ')} {getattr(config, name)} ({getattr(usual, name)})" for name in changed]
+    if config.limit:
+        said.insert(0, f"{config.limit:,} of the slices (all)")
     return [*(["synthetic data (RSNA 2019)"] if config.phantom else []), *said]

@@ -24,6 +24,7 @@ from ich_jax.early_stopping import RULES, EarlyStopping
 from ich_jax.errors import InputError
 from ich_jax.files import write_whole
 from ich_jax.models import MODELS
+from ich_jax.models.layers import NORM_MOMENTUM
 from ich_jax.steps import TrainState, adam, split_model
 
 HISTORY_COLUMNS = (
@@ -54,6 +55,7 @@ class Config:
     split: str = "image"
     seed: int = 0
     limit: int = 0  # slices to use; 0 is all
+    norm_momentum: float = NORM_MOMENTUM  # of batch norm's running statistics
     image_size: int = 0
     slices: int = 0
     data_fingerprint: str = ""
@@ -100,6 +102,9 @@ def write_config(folder: Path, config: Config) -> None:
 def build(config: Config) -> tuple[nnx.GraphDef, TrainState]:
     """The network and optimizer of a config, freshly initialised from its seed."""
     model = MODELS[config.model](config.image_size, len(CLASSES), rngs=nnx.Rngs(config.seed))
+    for _, module in nnx.iter_modules(model):
+        if isinstance(module, nnx.BatchNorm):
+            module.momentum = config.norm_momentum
     return split_model(model, adam(config.learning_rate, config.beta1))
 
 

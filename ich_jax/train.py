@@ -243,6 +243,7 @@ def main(argv: list[str] | None = None) -> Run:
     option("stopping", "how to read the paper's stopping rule", choices=RULES)
     option("split", "by image as in the paper, or by patient", choices=SPLITS)
     option("limit", "use only so many slices, drawn at random; 0 is all", type=_seed)
+    option("norm_momentum", "of batch norm's running statistics: how much they keep at each step", type=_decay)
     option("seed", "decides initial weights, split and order", type=_seed)
     parser.add_argument("--out", type=Path, default=Path("runs/latest"), help="run folder (default: runs/latest)")
     parser.add_argument("--resume", action="store_true", default=False, help="go on with the run in --out")

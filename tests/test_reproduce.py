@@ -34,7 +34,9 @@ def without_times(report: str) -> list[str]:
 
 
 def test_a_whole_reproduction_on_the_phantom(phantom, tmp_path, capsys):
-    results = reproduce.main(["--data", str(phantom), "--out", str(tmp_path / "out"), "--epochs", "1"])
+    results = reproduce.main(
+        ["--data", str(phantom), "--out", str(tmp_path / "out"), "--epochs", "1", "--limit", "120"]
+    )
     assert list(results) == [training.name for training in TRAININGS]
     for training in TRAININGS:
         config = results[training.name].config
