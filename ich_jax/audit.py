@@ -90,12 +90,12 @@ def _unprinted(values: dict) -> Section:
         "majority_accuracy": "always 'none'",
     }
     rows = [(NAMES[network], *(f"{values[network][name]:.4f}" for name in names)) for network in paper.NETWORKS]
-    return Section("What the paper does not print", ("network", *names.values()), rows)
+    return Section("The paper's networks: what it does not print", ("network", *names.values()), rows)
 
 
 def _recalls(matrices: dict[str, np.ndarray]) -> Section:
     rows = [(NAMES[network], *(f"{r:.4f}" for r in metrics.recall(matrix))) for network, matrix in matrices.items()]
-    return Section("Recall of each class", ("network", *CLASSES), rows)
+    return Section("The paper's networks: recall of each class", ("network", *CLASSES), rows)
 
 
 def _table_1() -> Section:
@@ -104,7 +104,7 @@ def _table_1() -> Section:
         distinct = counts["total"] - (DUPLICATED_IDS if name == "none" else 0)
         rows.append((name, *(f"{n:,}" for n in (counts["total"], distinct, distinct // 4, counts["test"]))))
     header = ("class", "total (Table 1)", "distinct images", "a quarter of them", "test (Table 1)")
-    return Section("Images", header, rows)
+    return Section("The paper's images, Table 1", header, rows)
 
 
 def _findings(matrices: dict[str, np.ndarray], values: dict) -> list[Finding]:

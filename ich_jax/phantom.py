@@ -21,7 +21,7 @@ from ich_jax.data.phantom.patients import DUPLICATED, PREVALENCE, Patient, Truth
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.data.source import open_source
 from ich_jax.errors import InputError, run_command
-from ich_jax.files import write_whole, write_whole_with
+from ich_jax.files import read_json, require_empty, write_whole, write_whole_with
 from ich_jax.pool import map_in_processes
 from ich_jax.prepare import prepare
 from ich_jax.prepare import report as prepare_report
@@ -42,7 +42,7 @@ def make_phantom(
 
         out/stage_2_train/ID_*.dcm  out/stage_2_train.csv   as in the Kaggle download
         out/truth.csv       what was put into each slice
-        out/montage.png     some slices of each class
+        out/montage.png     slices of each class, where there are enough patients with each
         out/phantom.json    settings and counts; written last, so a folder that has it is complete
 
     Killed at any moment, the same call goes on where it was. Returns the rows of truth.csv.
@@ -54,7 +54,7 @@ def make_phantom(
     job = json.dumps(settings | {"code": _code_hash()})
     journal = out / "unfinished.csv"
     if (out / DONE).exists():
-        if json.loads((out / DONE).read_text(encoding="utf-8"))["settings"] != settings:
+        if read_json(out / DONE).get("settings") != settings:
             raise InputError(f"{out}: holds a phantom with other settings; choose another --out")
         return read_truth(out)
     done = _begin(out, journal, job, slices)
@@ -93,37 +93,38 @@ def _code_hash() -> str:
 
 def _begin(out: Path, journal: Path, job: str, slices: int) -> dict[str, Truth]:
     """Claim the folder; what an earlier, unfinished run has written, by image ID."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file; --out has to be a folder")
     if not journal.exists():
-        if out.exists() and any(out.iterdir()):
-            raise InputError(f"{out}: holds other files; choose an empty or new folder for --out")
-        (out / FOLDER).mkdir(parents=True, exist_ok=True)
+        require_empty(out)
+        out.mkdir(parents=True, exist_ok=True)
         free = shutil.disk_usage(out).free
         if slices * SLICE_BYTES > free:
             raise InputError(f"{out}: needs {slices * SLICE_BYTES / 1e9:.2f} GB, the disk has {free / 1e9:.2f} GB free")
         write_whole(journal, lambda file: file.write(job + "\n"))
-        return {}
+    (out / FOLDER).mkdir(exist_ok=True)
     text = journal.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]  # a kill can cut the last line
-    first, *lines = whole.splitlines()
+    first, *lines = whole.splitlines() or [""]
     if first != job:
         raise InputError(f"{out}: holds an unfinished phantom with other settings; choose another --out")
     if whole != text:
         os.truncate(journal, len(whole.encode("utf-8")))
-    return {row.image_id: row for row in map(_truth, csv.reader(lines))}
+    return {row.image_id: row for row in _truths(journal, csv.reader(lines))}
 
 
 def read_truth(folder: Path) -> list[Truth]:
     """The rows of a phantom's truth.csv."""
     with open(folder / TRUTH, encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
-        next(rows)
-        return [_truth(row) for row in rows]
+        if tuple(next(rows, ())) != Truth._fields:
+            raise InputError(f"{folder / TRUTH}: expected rows of {','.join(Truth._fields)}")
+        return _truths(folder / TRUTH, rows)
 
 
-def _truth(row: list[str]) -> Truth:
-    return Truth(*row[:3], float(row[3]), row[4], *(float(area) for area in row[5:10]), *row[10:])
+def _truths(path: Path, rows: Iterable[list[str]]) -> list[Truth]:
+    try:
+        return [Truth(*row[:3], float(row[3]), row[4], *(float(area) for area in row[5:10]), *row[10:]) for row in rows]
+    except (ValueError, IndexError, TypeError, csv.Error):
+        raise InputError(f"{path}: damaged; delete {path.parent} and make it again") from None
 
 
 def _write_labels(file, rows: list[Truth]) -> None:
@@ -147,7 +148,7 @@ def _write_table(file, header: Iterable[str], rows: Iterable[Iterable]) -> None:
 
 
 def _draw_montage(out: Path, rows: list[Truth]) -> None:
-    """montage.png: of each class the largest bleeds of MONTAGE_PATIENTS patients; nothing if some class has fewer."""
+    """montage.png: of each class the largest bleeds of MONTAGE_PATIENTS patients; none if some class has fewer."""
     shown = []
     for name in CLASSES:
         found = [row for row in rows if row.types == name and not row.damage]
@@ -200,7 +201,7 @@ def main(argv: list[str] | None = None) -> list[Truth]:
         "--prevalence",
         choices=sorted(PREVALENCE),
         default=DEFAULT["prevalence"],
-        help="rsna: 89.5 %% of the slices without hemorrhage; teaching: under half (default: %(default)s)",
+        help="rsna: 89.5 %% of the slices without hemorrhage; teaching: about half (default: %(default)s)",
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: all cores)")
     parser.add_argument("--clean", action="store_true", help="leave out the truncated file and the one of noise")

@@ -1,5 +1,6 @@
 """Every figure. The only file that imports matplotlib; each function returns a Figure and shows or saves nothing."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -117,7 +118,7 @@ def reliability_diagram(found: Mapping[str, Calibration], title: str = "") -> Fi
     figure = Figure(figsize=(6, 5), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], ":", color="0.5", label="as sure as it should be")
-    for (name, bins), marker in zip(found.items(), "osD^v", strict=False):
+    for (name, bins), marker in zip(found.items(), itertools.cycle("osD^vP")):
         some = bins.counts > 0
         axes.plot(bins.confidence[some], bins.accuracy[some], f"{marker}-", markersize=4, label=name)
     axes.set(

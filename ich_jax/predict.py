@@ -20,6 +20,7 @@ from ich_jax.run import Run, open_run
 from ich_jax.steps import eval_step
 
 BATCH = 16
+PHANTOM_NETWORK = "trained on a PHANTOM: it has seen synthetic slices only, and says nothing about real ones"
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
@@ -82,11 +83,13 @@ def main(argv: list[str] | None = None) -> list[dict]:
     files = find_files(args.files)
     run = open_run(args.run)
     if run.config.phantom:
-        print("note: this network has seen synthetic slices only; real ones mean nothing to it", file=sys.stderr)
+        print(f"note: {PHANTOM_NETWORK}", file=sys.stderr)
     width = max(len(str(path)) for path in files)
     header = f"{'file':<{width}}  {'predicted':<16}" + "".join(f"{name:>17}" for name in CLASSES)
     results = []
     for result in tqdm(predict(run, files), total=len(files), unit="slice", desc="predict", leave=False, disable=None):
+        if run.config.phantom:
+            result["network"] = PHANTOM_NETWORK
         results.append(result)
         if args.json:
             continue
@@ -94,7 +97,7 @@ def main(argv: list[str] | None = None) -> list[dict]:
             tqdm.write(f"{result['file']}: {result['error']}", file=sys.stderr)
         else:
             if header:
-                tqdm.write(header)
+                tqdm.write(f"{PHANTOM_NETWORK}\n{header}" if run.config.phantom else header)
                 header = ""
             shares = "".join(f"{share:>17.4f}" for share in result["probabilities"].values())
             tqdm.write(f"{result['file']:<{width}}  {result['predicted']:<16}{shares}")

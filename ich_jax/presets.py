@@ -48,5 +48,5 @@ def unlike_the_paper(config: Config) -> list[str]:
     changed = [name for name in names if getattr(config, name) != getattr(usual, name)]
     said = [f"{name.replace('_', ' ')} {getattr(config, name)} ({getattr(usual, name)})" for name in changed]
     if config.limit:
-        said.insert(0, f"{config.limit:,} of the slices (all)")
+        said.insert(0, f"at most {config.limit:,} slices (all)")
     return [*(["synthetic data (RSNA 2019)"] if config.phantom else []), *said]

@@ -52,6 +52,8 @@ def write_results(run: Run, prepared: Prepared, part: str, rows: np.ndarray, log
         "phantom": prepared.phantom,
         "slices": len(rows),
         "best_epoch": run.stopping.best_epoch,
+        "epochs": run.stopping.epoch,
+        "finished": run.stopping.should_stop or run.stopping.epoch >= run.config.epochs,
         **summarise(actual, logits),
         "peak_memory_bytes": peak_memory_bytes(),
     }

@@ -88,8 +88,9 @@ def read_config(folder: Path) -> Config:
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: damaged: {error}") from None
     choices = {"model": MODELS, "split": SPLITS, "stopping": RULES, "decay": DECAYS}
-    wrong += [name for name, known in choices.items() if getattr(config, name) not in known]
-    if wrong:
+    wrong = wrong or [name for name, known in choices.items() if getattr(config, name) not in known]
+    wrong += [name for name in ("batch_size", "epochs", "patience") if name not in wrong and getattr(config, name) < 1]
+    if wrong or config.limit < 0:
         raise InputError(f"{path}: settings that this version does not know: {', '.join(wrong)}")
     return config
 

@@ -89,9 +89,10 @@ def _table_3(results: dict[str, Finished], data: str) -> Table:
             audited = metrics.accuracy(paper.confusion(name)) if part == "test" else None
             label = f"{audit.NAMES[name]}, {part} accuracy"
             rows.append((label, *_compare(printed[f"{part}_accuracy"], audited, value)))
-        total = sum(line.total for line in ledger(MODELS[name]))
-        millions = printed["parameters_millions"]
-        rows.append((f"{audit.NAMES[name]}, parameters at 224×224", f"{millions:.3f} M", NONE, f"{total:,}", NONE))
+        lines = ledger(MODELS[name])
+        counts = f"{sum(line.trainable for line in lines):,} / {sum(line.total for line in lines):,}"
+        label = f"{audit.NAMES[name]}, parameters at 224×224 (trainable / total)"
+        rows.append((label, f"{printed['parameters_millions']:.3f} M", NONE, counts, NONE))
     return Table(f"Table 3. Accuracy, batch 8. {data}", ("figure", "printed", "audited", "ours", "difference"), rows)
 
 
@@ -103,7 +104,8 @@ def _table_4(results: dict[str, Finished], data: str) -> Table:
         cells.append(f"{len(result.history)}")
         if "proposed" in results:
             per_epoch = [np.median([row["seconds"] for row in r.history]) for r in (result, results["proposed"])]
-            cells += [f"{result.minutes / results['proposed'].minutes:.2f}", f"{per_epoch[0] / per_epoch[1]:.2f}"]
+            ratios = [(result.minutes, results["proposed"].minutes), per_epoch]
+            cells += [f"{ours / proposed:.2f}" if proposed else NONE for ours, proposed in ratios]
         else:
             cells += [NONE, NONE]
         rows.append((audit.NAMES[name], *cells))
@@ -128,7 +130,11 @@ def _confusions(name: str, result: Finished, data: str) -> list[Part]:
     number, theirs, ours = paper.CONFUSION_TABLES[name], paper.confusion(name), result.confusion
     recalls = zip(metrics.recall(theirs), metrics.recall(ours), strict=True)
     rows = [
-        (actual, *(f"{a:,} / {b:,}" for a, b in zip(theirs[k], ours[k], strict=True)), f"{a:.3f} / {b:.3f}")
+        (
+            actual,
+            *(f"{a:,} / {b:,}" for a, b in zip(theirs[k], ours[k], strict=True)),
+            f"{a:.3f} / {f'{b:.3f}' if ours[k].any() else NONE}",
+        )
         for k, (actual, (a, b)) in enumerate(zip(CLASSES, recalls, strict=True))
     ]
     title = f"Table {number}. Confusion matrix of {audit.NAMES[name]}, printed / ours"

@@ -189,9 +189,10 @@ def configure(given: dict, out: Path, resume: bool) -> Config:
         if not resume:
             raise InputError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
         config = read_config(out)
-        given = {**(PRESETS[preset] if preset else {}), **given}
+        given = {**{name: value for name, value in PRESETS.get(preset, {}).items() if name != "epochs"}, **given}
         given["data"] = str(Path(given.get("data", config.data)).resolve())
-        config = replace(config, epochs=given.pop("epochs", config.epochs))
+        if config.decay == "none":  # else the rates of the epochs so far would have been others
+            config = replace(config, epochs=given.pop("epochs", config.epochs))
         for name, value in given.items():
             if value != getattr(config, name):
                 raise InputError(f"{out}: was started with {name} {getattr(config, name)}, not {value}")
@@ -242,9 +243,9 @@ def main(argv: list[str] | None = None) -> Run:
     option("patience", "epochs without a better validation loss before stopping", type=_positive(int))
     option("stopping", "how to read the paper's stopping rule", choices=RULES)
     option("split", "by image as in the paper, or by patient", choices=SPLITS)
-    option("limit", "use only so many slices, drawn at random; 0 is all", type=_seed)
+    option("limit", "use only so many slices, drawn at random; 0 is all", type=seed_or_count)
     option("norm_momentum", "of batch norm's running statistics: how much they keep at each step", type=_decay)
-    option("seed", "decides initial weights, split and order", type=_seed)
+    option("seed", "decides initial weights, split and order", type=seed_or_count)
     parser.add_argument("--out", type=Path, default=Path("runs/latest"), help="run folder (default: runs/latest)")
     parser.add_argument("--resume", action="store_true", default=False, help="go on with the run in --out")
     given = vars(parser.parse_args(argv))
@@ -277,7 +278,7 @@ def _decay(text: str) -> float:
     return value
 
 
-def _seed(text: str) -> int:
+def seed_or_count(text: str) -> int:
     value = int(text)
     if not 0 <= value < 2**32:
         raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2^32 − 1, not {text}")

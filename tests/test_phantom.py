@@ -263,9 +263,23 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="other settings"):
         make_phantom(tmp_path / "done", 3, 0)
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(InputError, match=r"needs 0.01 GB, the disk has 0.00 GB free"):
-        make_phantom(tmp_path / "none", 10, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage)
+        with pytest.raises(InputError, match=r"needs 0.01 GB, the disk has 0.00 GB free"):
+            make_phantom(tmp_path / "none", 10, 0)
+    assert len(make_phantom(tmp_path / "none", 2, 0)) == 2, "with room again the same folder will do"
+
+
+@pytest.mark.parametrize("name", ["phantom.json", "truth.csv", "unfinished.csv"])
+@pytest.mark.parametrize("content", ["", "[1]", "{", "a,b,c\n1,2\n"])
+def test_a_damaged_file_is_one_line(tmp_path, name, content):
+    out = tmp_path / "p"
+    make_phantom(out, 2, 0)
+    if name == "unfinished.csv":
+        (out / "phantom.json").unlink()
+    (out / name).write_text(content)
+    with pytest.raises(InputError):
+        make_phantom(out, 2, 0)
 
 
 def test_the_command(tmp_path, capsys):

@@ -7,6 +7,7 @@ from PIL import Image
 
 from ich_jax import plots
 from ich_jax.data.labels import CLASSES
+from ich_jax.metrics import Calibration
 
 HISTORY = [
     {"epoch": k, "train_loss": 1 / k, "validation_loss": 1.2 / k, "train_accuracy": 0.5, "validation_accuracy": 0.4}
@@ -61,3 +62,22 @@ def test_every_figure_can_be_drawn():
         plots.windows_panel(np.zeros((8, 8, 3), np.uint8)),
     ):
         assert drawn(figure).std() > 0
+
+
+def test_reliability_shows_every_network():
+    bins = Calibration(np.array([0, 4]), np.array([0.0, 0.8]), np.array([0.0, 0.75]))
+    axes = plots.reliability_diagram({str(k): bins for k in range(8)}, "toy").axes[0]
+    assert len(axes.get_legend().get_texts()) == 9
+    assert axes.lines[8].get_xydata().tolist() == [[0.8, 0.75]], "an empty bin has no point"
+
+
+def test_montage_puts_each_window_of_each_slice_in_its_place():
+    images = np.zeros((6, 2, 24, 24, 3), np.uint8)
+    images[4, 1, :, :, 2] = 200  # subarachnoid, second slice, bone window
+    axes = plots.montage(images, "toy").axes[0]
+    canvas = np.asarray(axes.images[0].get_array())
+    assert canvas.shape == (6 * 24, 2 * 3 * 24 + 2)
+    bright = np.argwhere(canvas == 200)
+    assert bright.min(axis=0).tolist() == [4 * 24, 3 * 24 + 2 + 2 * 24]
+    assert len(bright) == 24 * 24
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(CLASSES)

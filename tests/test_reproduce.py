@@ -8,6 +8,7 @@ from ich_jax import paper, reproduce, train
 from ich_jax.data.labels import CLASSES
 from ich_jax.data.source import open_source
 from ich_jax.errors import InputError
+from ich_jax.finished import is_finished
 from ich_jax.phantom import make_phantom
 from ich_jax.prepare import prepare
 from ich_jax.reproduce import TRAININGS
@@ -126,3 +127,31 @@ def test_data_that_are_no_phantom_get_the_papers_settings(toy, tmp_path):
     assert json.loads((tmp_path / "out" / "reproduce.json").read_text())["preset"] == "paper"
     counts = np.bincount(results["proposed-8"].actual, minlength=len(CLASSES))
     assert counts.sum() == len(results["proposed-8"].patients)
+
+
+def test_a_training_cut_off_early_does_not_count_as_finished(small, tmp_path):
+    """Though `evaluate` may have written its metrics."""
+    arguments, _ = small
+    out = tmp_path / "out"
+    reproduce.main([*arguments, "--out", str(out)])
+    metrics = out / "runs" / "proposed-8" / "metrics.json"
+    assert is_finished(metrics.parent)
+    metrics.write_text(json.dumps(json.loads(metrics.read_text()) | {"finished": False}))
+    assert not is_finished(metrics.parent)
+    for name in ("metrics.json", "predictions.csv", "history.csv"):
+        path = metrics.parent / name
+        whole = path.read_text()
+        path.write_text(whole[: len(whole) // 2])
+        with pytest.raises(InputError, match="damaged"):
+            reproduce.main([*arguments, "--out", str(out)])
+        path.write_text(whole.replace('"finished": false', '"finished": true'))
+    (out / "reproduce.json").write_text("[]")
+    with pytest.raises(InputError, match=r"reproduce.json: damaged"):
+        reproduce.main([*arguments, "--out", str(out)])
+
+
+def test_too_few_slices_are_said_before_anything_is_trained(toy, tmp_path, capsys):
+    out = tmp_path / "out"
+    with pytest.raises(InputError, match="too few"):
+        reproduce.main(["--data", str(toy), "--out", str(out), "--limit", "3"])
+    assert not out.exists()

@@ -53,6 +53,17 @@ def test_loss_is_cross_entropy(batch):
     assert correct == np.sum(logits.argmax(axis=1) == np.asarray(batch.classes))
 
 
+def test_a_step_at_half_the_scale_goes_half_as_far(batch):
+    moved = []
+    for scale in (1.0, 0.5):
+        optimizer, structure, state = fresh()
+        before = jax.device_get(state.params)
+        after, _, _ = train_step(structure, optimizer, state, batch, KEY, scale)
+        moved.append(jax.tree.map(lambda new, old: np.asarray(new) - old, after.params, before))
+    for whole, half in zip(*map(jax.tree.leaves, moved), strict=True):
+        np.testing.assert_allclose(half, 0.5 * whole, rtol=1e-2, atol=1e-7)
+
+
 def test_training_lowers_the_loss_and_moves_everything(batch):
     optimizer, structure, state = fresh()
     before = jax.device_get(state)

@@ -5,16 +5,20 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from ich_jax import evaluate, predict, train
 from ich_jax.data.labels import CLASSES
+from ich_jax.data.prepared import open_prepared
 from ich_jax.errors import InputError
-from ich_jax.run import HISTORY_COLUMNS, open_run
+from ich_jax.presets import unlike_the_paper
+from ich_jax.run import HISTORY_COLUMNS, Config, build, open_run, split_rows
 from tests.make import make_dicom, make_prepared
 
 SETTINGS = ["--batch-size", "20", "--learning-rate", "1e-3", "--epochs", "4"]  # 48 training slices: 20, 20, 8
@@ -321,3 +325,52 @@ def test_from_real_slices_to_predictions(rsna_sample, tmp_path, capsys):
     assert evaluate.main([str(tmp_path / "r"), "--part", "test"])["slices"] == 4
     files = sorted(map(str, rsna_sample.glob("stage_2_train/*.dcm")))
     assert len(predict.main([str(tmp_path / "r"), *files])) == 38
+
+
+def test_the_learning_rate_decays_along_a_cosine_or_not_at_all():
+    config = Config("toy", decay="cosine", epochs=5)
+    scales = [train.decayed(config, epoch) for epoch in range(1, 6)]
+    np.testing.assert_allclose(scales, [(1 + np.cos(np.pi * k / 5)) / 2 for k in range(5)])
+    assert {train.decayed(Config("toy"), epoch) for epoch in range(1, 31)} == {1.0}
+
+
+def test_a_decaying_run_keeps_its_number_of_epochs(toy, tmp_path):
+    out = tmp_path / "run"
+    run = train.main(command(toy, out, "--decay", "cosine", "--epochs", "2"))
+    assert run.config.decay == "cosine"
+    assert len(train.main(["--out", str(out), "--resume", "--epochs", "2"]).history) == 2
+    with pytest.raises(InputError, match="started with epochs 2, not 3"):
+        train.main(["--out", str(out), "--resume", "--epochs", "3"])
+
+
+@pytest.mark.parametrize("split", ["image", "patient"])
+def test_a_limit_uses_so_many_slices_and_always_the_same(toy, split):
+    prepared = open_prepared(toy)
+    parts = split_rows(Config("toy", split=split, limit=40), prepared)
+    used = np.concatenate(list(parts.values()))
+    assert len(used) == len(set(used.tolist())) == 40
+    again = split_rows(Config("toy", split=split, limit=40), prepared)
+    assert all((parts[part] == again[part]).all() for part in parts)
+    other = np.concatenate(list(split_rows(Config("toy", split=split, limit=40, seed=1), prepared).values()))
+    assert set(used.tolist()) != set(other.tolist())
+    everything = split_rows(Config("toy", split=split, limit=1000), prepared)
+    assert sum(map(len, everything.values())) == len(prepared.classes)
+
+
+def test_norm_momentum_reaches_every_batch_norm():
+    structure, state = build(Config("toy", image_size=32, norm_momentum=0.5))
+    model = nnx.merge(structure, state.params, state.batch_stats)
+    norms = [module for _, module in nnx.iter_modules(model) if isinstance(module, nnx.BatchNorm)]
+    assert {norm.momentum for norm in norms} == {0.5}
+    assert len(norms) == 5
+
+
+def test_what_is_not_the_papers_is_said():
+    usual = Config("toy", image_size=224)
+    assert unlike_the_paper(usual) == []
+    assert unlike_the_paper(replace(usual, learning_rate=1e-3, split="patient", limit=50, phantom=True)) == [
+        "synthetic data (RSNA 2019)",
+        "at most 50 slices (all)",
+        "learning rate 0.001 (1e-05)",
+        "split patient (image)",
+    ]

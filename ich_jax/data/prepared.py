@@ -52,12 +52,12 @@ class Prepared:
     @property
     def phantom(self) -> bool:
         """Whether any slice is synthetic."""
-        return self.info["counts"].get("synthetic", 0) > 0
+        return self.info.get("counts", {}).get("synthetic", 0) > 0
 
     @property
     def title(self) -> str:
         """The data set's name for tables and figures; a phantom's says so."""
-        return "PHANTOM (synthetic slices)" if self.phantom else self.path.name
+        return "PHANTOM (synthetic slices)" if self.phantom else self.path.resolve().name
 
     @property
     def fingerprint(self) -> str:
