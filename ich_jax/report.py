@@ -1,6 +1,7 @@
 """A report as a list of parts, written as Markdown and as one HTML file that needs no other."""
 
 import base64
+import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -69,7 +70,8 @@ def as_html(first_line: str, title: str, parts: Sequence[Part]) -> str:
             case Heading(text):
                 body.append(f"<h2>{escape(text)}</h2>")
             case Text(text):
-                body.append(f"<p>{escape(text)}</p>")
+                text = re.sub("`(.+?)`", r"<code>\1</code>", escape(text))
+                body.append(f"<p>{text}</p>")
             case Table(name, header, rows):
                 body.append(f'<h3>{escape(name)}</h3>\n<div class="table">{tables.html(header, rows)}</div>')
             case Picture(name, path):
