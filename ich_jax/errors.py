@@ -1,6 +1,7 @@
 """What goes wrong outside the code: one exception type, and how a command reports it."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -28,6 +29,7 @@ def run_command(main: Callable[[], object], interrupted: str = "stopped") -> Non
         where = f"{error.filename}: " if error.filename else ""
         _leave(f"{where}{error.strerror or error}", 2)
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the leaving off
         print(f"\n{interrupted}", file=sys.stderr, flush=True)
         if "jax" in sys.modules:
             os._exit(130)  # XLA may be compiling on its own threads, and crashes when Python clears up under them

@@ -36,6 +36,7 @@ def map_in_processes(
     context = multiprocessing.get_context("spawn")
     try:
         with ExitStack() as stack:
+            stack.enter_context(_one_ctrl_c())
             with _deaf_to_ctrl_c(), _environment(KEEP_MEMORY):
                 pool = ProcessPoolExecutor(workers, context, _start, (start, arguments))
                 stack.enter_context(pool)
@@ -53,6 +54,24 @@ def _start(start: Callable[..., object] | None, arguments: tuple) -> None:
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()  # no orphans after a kill
     if start:
         start(*arguments)
+
+
+@contextmanager
+def _one_ctrl_c() -> Iterator[None]:
+    """Answer the first Ctrl-C in the block and ignore others: a cut-off winding up would hang for ever."""
+    if threading.current_thread() is not threading.main_thread():  # Python lets only the main thread do this
+        yield
+        return
+
+    def stop(*_) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    handler = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 @contextmanager

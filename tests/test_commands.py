@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 
@@ -55,6 +56,7 @@ def test_importing_does_nothing(tmp_path):
 )
 def test_what_the_user_sees(capsys, monkeypatch, error, code, message):
     monkeypatch.setattr(os, "_exit", sys.exit)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
 
     def main():
         raise error
