@@ -82,8 +82,6 @@ def main(argv: list[str] | None = None) -> list[dict]:
     args = parser.parse_args(argv)
     files = find_files(args.files)
     run = open_run(args.run)
-    if run.config.phantom:
-        print(f"note: {PHANTOM_NETWORK}", file=sys.stderr)
     width = max(len(str(path)) for path in files)
     header = f"{'file':<{width}}  {'predicted':<16}" + "".join(f"{name:>17}" for name in CLASSES)
     results = []

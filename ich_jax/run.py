@@ -164,7 +164,7 @@ def split_rows(config: Config, prepared: Prepared) -> dict[str, np.ndarray]:
     split = {part: used[rows] for part, rows in split.items()}
     empty = [part for part, rows in split.items() if not len(rows)]
     if empty:
-        raise InputError(f"{prepared.path}: {len(prepared.classes)} slices are too few, nothing is left for {empty[0]}")
+        raise InputError(f"{prepared.path}: {len(used)} slices are too few, nothing is left for {empty[0]}")
     return split
 
 

@@ -170,6 +170,8 @@ def introduce(config: Config, prepared: Prepared) -> str:
     differences = unlike_the_paper(config)
     if differences:
         lines.append(f"not as in the paper: {', '.join(differences)}")
+    if prepared.phantom and config.learning_rate == PRESETS["paper"]["learning_rate"]:
+        lines.append("hint: the paper's settings are made for 360,000 slices; --preset phantom suits these better")
     lines += [f"warning: {sentence}" for sentence in small_class_warnings(prepared.classes, rows)]
     return "\n".join(lines)
 
@@ -190,6 +192,7 @@ def configure(given: dict, out: Path, resume: bool) -> Config:
             raise InputError(f"{out}: holds a run already; add --resume to go on with it, or choose another --out")
         config = read_config(out)
         given = {**{name: value for name, value in PRESETS.get(preset, {}).items() if name != "epochs"}, **given}
+        asked = set(given)
         given["data"] = str(Path(given.get("data", config.data)).resolve())
         if config.decay == "none":  # else the rates of the epochs so far would have been others
             config = replace(config, epochs=given.pop("epochs", config.epochs))
@@ -197,7 +200,7 @@ def configure(given: dict, out: Path, resume: bool) -> Config:
             if value != getattr(config, name):
                 raise InputError(f"{out}: was started with {name} {getattr(config, name)}, not {value}")
         usual = Config(config.data)
-        kept = [name for name in SETTINGS if name not in given and getattr(config, name) != getattr(usual, name)]
+        kept = [name for name in SETTINGS if name not in asked and getattr(config, name) != getattr(usual, name)]
         if kept:
             print(f"settings kept from {out}: " + ", ".join(f"{name} {getattr(config, name)}" for name in kept))
     else:

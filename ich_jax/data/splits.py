@@ -1,5 +1,7 @@
 """Train, validation and test: 50 / 25 / 25 %, by image as in the paper, or by patient (paper: Materyal)."""
 
+import warnings
+
 import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
@@ -53,7 +55,9 @@ def split_by_patient(classes: np.ndarray, patient_ids: np.ndarray, seed: int) ->
     if len(classes) == 0 or patients.max() < 3 or np.bincount(classes).max() < 4:
         raise InputError("a split by patient needs at least 4 patients and 4 slices of one class; try --split image")
     folds = StratifiedGroupKFold(n_splits=4, shuffle=True, random_state=seed)
-    quarters = [rows for _, rows in folds.split(np.empty(len(classes)), classes, patients)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class of fewer than 4: `small_class_warnings` says it better
+        quarters = [rows for _, rows in folds.split(np.empty(len(classes)), classes, patients)]
     return {"train": np.sort(np.concatenate(quarters[2:])), "validation": quarters[0], "test": quarters[1]}
 
 
