@@ -32,7 +32,7 @@ endif
 test: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses 2 --dist loadfile
 
 bench: BENCH_SOURCE := $(or $(SOURCE),data/phantom/kaggle)
 bench: $(VENV)/run.done

@@ -87,11 +87,14 @@ def read_config(folder: Path) -> Config:
         ) from None
     except (ValueError, TypeError) as error:
         raise InputError(f"{path}: damaged: {error}") from None
-    choices = {"model": MODELS, "split": SPLITS, "stopping": RULES, "decay": DECAYS}
-    wrong = wrong or [name for name, known in choices.items() if getattr(config, name) not in known]
-    wrong += [name for name in ("batch_size", "epochs", "patience") if name not in wrong and getattr(config, name) < 1]
-    if wrong or config.limit < 0:
-        raise InputError(f"{path}: settings that this version does not know: {', '.join(wrong)}")
+    if not wrong:
+        choices = {"model": MODELS, "split": SPLITS, "stopping": RULES, "decay": DECAYS}
+        least = {"batch_size": 1, "epochs": 1, "patience": 1, "limit": 0}
+        wrong = [name for name, known in choices.items() if getattr(config, name) not in known]
+        wrong += [name for name, value in least.items() if getattr(config, name) < value]
+    if wrong:
+        values = ", ".join(f"{name} {getattr(config, name)!r}" for name in wrong)
+        raise InputError(f"{path}: settings that this version does not know: {values}")
     return config
 
 

@@ -4,9 +4,6 @@ are skipped and say so (continuous integration always sets it)."""
 import os
 from pathlib import Path
 
-# The tests compile many networks and run each for a moment. Set before anything imports JAX.
-os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-
 import pytest
 
 from tests.make import make_prepared
