@@ -1,6 +1,7 @@
 # make train                    no data needed: make a phantom (synthetic slices), train the paper's network on it, report
 # make train SOURCE=…           the same on real slices: prepare a folder or zip in the layout of the Kaggle download
 # make test                     everything that has to pass
+# make tutorials                run the tutorials and write their notebooks anew (ONLY="02 05": these)
 # make bench                    benchmarks on this machine, into benchmarks/results/ (about an hour on two cores)
 # data/README.md says how to get the real data. DATA is the prepared folder to make or use, OUT the run folder, ARGS more
 # flags for the training.
@@ -12,6 +13,7 @@ OUT    ?= runs/latest
 DATA   ?= data/prepared
 ARGS   ?=
 SOURCE ?=
+ONLY   ?=
 
 # With an NVIDIA driver the CUDA build of JAX, otherwise the CPU build.
 RUN_REQUIREMENTS := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-cuda.txt,requirements.txt)
@@ -19,7 +21,7 @@ RUN_REQUIREMENTS := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements
 # XLA takes and returns about 1 GB of memory at every step on a CPU. In huge pages (Linux, glibc) that costs less.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: train test bench clean
+.PHONY: train test tutorials bench clean
 
 train: $(VENV)/run.done
 ifeq ($(SOURCE),)
@@ -33,6 +35,9 @@ test: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(PY) -m pytest --numprocesses 2 --dist loadfile
+
+tutorials: $(VENV)/tutorials.done
+	$(PY) tutorials/build.py $(ONLY)
 
 bench: BENCH_SOURCE := $(or $(SOURCE),data/phantom/kaggle)
 bench: $(VENV)/run.done
@@ -52,6 +57,10 @@ $(VENV)/run.done: $(RUN_REQUIREMENTS) requirements.txt | $(PY)
 
 $(VENV)/dev.done: requirements-dev.txt requirements.txt | $(PY)
 	$(PY) -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+$(VENV)/tutorials.done: requirements-tutorials.txt requirements.txt pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet -r requirements-tutorials.txt
 	touch $@
 
 $(PY):

@@ -136,7 +136,7 @@ def _accuracies(values: dict) -> list[Finding]:
 
 
 def _weighted_recalls(values: dict) -> list[Finding]:
-    why = "weighted recall is accuracy, always (the class sizes cancel), so these are not of the same answers"
+    why = "weighted recall is accuracy, always (class sizes cancel): one of them is misprinted, or of other answers"
     return [
         Finding(
             f"Table 5 against Table {paper.CONFUSION_TABLES[network]}",

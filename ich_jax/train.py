@@ -157,7 +157,7 @@ def introduce(config: Config, prepared: Prepared) -> str:
     counts = Counter(CLASSES[k] for k in prepared.classes)
     device = jax.devices()[0]
     lines = [
-        f"data        {'PHANTOM, synthetic slices: ' if prepared.phantom else ''}{prepared.path}:"
+        f"data        {'PHANTOM, synthetic slices: ' if prepared.phantom else ''}{_shown(prepared.path)}:"
         f" {len(prepared.classes):,} slices, {config.image_size}×{config.image_size}"
         f" ({', '.join(f'{counts[name]:,} {name}' for name in CLASSES if counts[name])})",
         f"split       by {config.split}: " + ", ".join(f"{len(r):,} {part}" for part, r in rows.items()),
@@ -174,6 +174,12 @@ def introduce(config: Config, prepared: Prepared) -> str:
         lines.append("hint: the paper's settings are made for 360,000 slices; --preset phantom suits these better")
     lines += [f"warning: {sentence}" for sentence in small_class_warnings(prepared.classes, rows)]
     return "\n".join(lines)
+
+
+def _shown(path: Path) -> Path:
+    """A path as one would type it here."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def configure(given: dict, out: Path, resume: bool) -> Config:

@@ -1,0 +1,231 @@
+# %% [markdown]
+# # 0 · Giriş · Introduction
+#
+# A blood vessel in the head breaks, and blood collects where there is no room for it. Every minute counts, and what to
+# do depends on where the blood is. The first picture taken is nearly always a **CT** (computed tomography): it is fast,
+# nearly every hospital has one, and fresh blood shows as bright against the brain. The paper this project rebuilds asks
+# a network to look at one CT slice and say which of six things it shows: no hemorrhage, or one of five types.
+#
+# This first tutorial shows the five types, and then the whole way from files to a trained network in a few lines. The
+# other eight take that way apart, one section of the paper each.
+#
+# > **Everything you see here is a phantom**: synthetic heads, drawn by code, because nobody can ship 180 GB of real
+# > scans. It is for learning. Nothing here says anything about a real patient.
+
+# %%
+import contextlib
+import io
+from collections import Counter
+
+from matplotlib.figure import Figure
+
+from common import KAGGLE, PREPARED, SMALL, blood_of, empty_folder, show, start, table
+from ich_jax import evaluate, predict, train
+from ich_jax.data.dicom import read_slice
+from ich_jax.data.labels import CLASSES, TYPES
+from ich_jax.data.prepared import open_prepared
+from ich_jax.phantom import read_truth
+from ich_jax.windowing import BRAIN, apply_window
+
+start()
+SLICES = 300 if SMALL else 1600  # how many to use; SMALL only checks that everything runs
+EPOCHS = 2 if SMALL else 8
+
+# %% [markdown]
+# ## Five places to bleed
+#
+# The brain lies in fluid, wrapped in skins, inside bone. From the outside in: bone, a tough skin (*dura*), a thin one
+# (*arachnoid*), fluid, then the brain's surface; and deep inside the brain, chambers of fluid, the *ventricles*. Each
+# type of hemorrhage is named after the space the blood is in.
+#
+# | type | Turkish | where the blood is | what it looks like |
+# |---|---|---|---|
+# | epidural | epidural | between bone and dura | a lens, bulging inwards: the dura is glued to the bone's seams |
+# | subdural | subdural | beneath the dura | a crescent along the bone, past the seams; or a streak along the fold between the halves |
+# | subarachnoid | subaraknoid | in the fluid around the brain | thin, follows the furrows, fills the pools at the brain's base |
+# | intraventricular | intraventriküler | in the ventricles | fills them, or sinks to their back |
+# | intraparenchymal | intraparenkimal | in the brain itself | a ragged blob in a dark rim of swelling |
+#
+# The phantom comes with `truth.csv`, which says what was put into each slice. Here is the largest bleed of each type
+# (heights are above the third ventricle, in the middle of the brain).
+
+# %%
+truth = read_truth(KAGGLE)
+largest = {}
+for name in TYPES:
+    rows = [row for row in truth if row.types == name and not row.damage]
+    largest[name] = max(rows, key=lambda row: getattr(row, f"{name}_mm2"))
+table(
+    ("type", "slice", "height, mm", "area of blood, mm²"),
+    [
+        (name, row.image_id, f"{row.height_mm:.0f}", f"{getattr(row, f'{name}_mm2'):.0f}")
+        for name, row in largest.items()
+    ],
+)
+
+
+# %% [markdown]
+# Where exactly is the blood? On real scans a radiologist has to draw its outline. A phantom can simply be drawn twice,
+# once with its bleed and once without, and the difference is the answer; `blood_of`, in `common.py`, does that.
+
+# %%
+figure = Figure(figsize=(9, 4.2), layout="constrained")
+panels = figure.subplots(2, 5)
+for column, (name, row) in enumerate(largest.items()):
+    hu = read_slice(KAGGLE / "stage_2_train" / f"{row.image_id}.dcm").hu
+    for axes in panels[:, column]:
+        axes.imshow(apply_window(hu, *BRAIN), cmap="gray", vmin=0, vmax=255)
+        axes.set_xlim(70, 440)
+        axes.set_ylim(470, 40)
+        axes.set_axis_off()
+    panels[1, column].contour(blood_of(row.image_id), [0.5], colors="white", linewidths=1.2)
+    panels[0, column].set_title(name, fontsize=10)
+show(
+    figure,
+    "The five types in the brain window, PHANTOM slices. Below, the same slices with the bleed "
+    "outlined: cover the lower row and try to find each one.",
+)
+
+# %% [markdown]
+# ## Why it is hard
+#
+# Bright is not the same as blood. Bone is far brighter; calcium in healthy brains is bright, too; and a bleed can be
+# tiny. The next picture has the **smallest** bleed of each type. In RSNA's data nine slices in ten show no hemorrhage
+# at all, and a network has to find the few that do.
+
+# %%
+smallest = {}
+for name in TYPES:
+    rows = [row for row in truth if row.types == name and not row.damage]
+    smallest[name] = min(rows, key=lambda row: getattr(row, f"{name}_mm2"))
+figure = Figure(figsize=(9, 2.3), layout="constrained")
+for axes, (name, row) in zip(figure.subplots(1, 5), smallest.items(), strict=True):
+    hu = read_slice(KAGGLE / "stage_2_train" / f"{row.image_id}.dcm").hu
+    axes.imshow(apply_window(hu, *BRAIN), cmap="gray", vmin=0, vmax=255)
+    axes.set_xlim(70, 440)
+    axes.set_ylim(470, 40)
+    axes.set_title(f"{name}\n{getattr(row, f'{name}_mm2'):.0f} mm²", fontsize=9)
+    axes.set_axis_off()
+show(
+    figure, "The smallest bleed of each type, PHANTOM. Exercise 2 asks you to outline one of them."
+)
+
+# %% [markdown]
+# ## The whole way, in a few lines
+#
+# `python -m ich_jax.prepare` has turned the DICOM files into one array of small colour images (96×96 pixels here, so
+# the network below has fewer parameters than the paper's), and left out a damaged file and those that show several
+# types. A *prepared folder* is four plain files, `images.npy` and three smaller ones; this is how to open one. A class
+# is a number, its place in `CLASSES`.
+
+# %%
+data = open_prepared(PREPARED)
+print(data.title)
+print("images ", data.images.shape, data.images.dtype)
+print("CLASSES", CLASSES)
+print("classes", data.classes[:10], "…  patients", len(set(data.patient_ids.tolist())))
+
+# %% [markdown]
+# Training is one call, the same as `python -m ich_jax.train …` on the command line. It splits the data, trains the
+# paper's network, keeps the epoch with the lowest validation loss, and reports on slices it has never seen.
+
+# %%
+run_folder = empty_folder("00_introduction") / "run"
+command = (
+    f"--data {PREPARED} --preset phantom --limit {SLICES} --epochs {EPOCHS} --out {run_folder}"
+)
+run = train.main(command.split())
+
+# %% [markdown]
+# Read the last table from the top: **accuracy** is the share of right answers, and the number in brackets is what you
+# would get by answering "none" every time, without looking. A network has to beat that to be worth anything by this
+# count. **Sensitivity** is the share of slices with a hemorrhage in which it saw one, whichever type it named. The
+# other figures are the subject of tutorials 4 and 5.
+#
+# Now ask it about single files, as one would in use. The answers are probabilities of the six classes.
+
+# %%
+files = [str(KAGGLE / "stage_2_train" / f"{row.image_id}.dcm") for row in largest.values()]
+with contextlib.redirect_stdout(io.StringIO()):  # it would print a wide table
+    answers = predict.main([str(run_folder), *files])
+table(
+    ("the slice shows", "the network says", "with probability", "probability of 'none'"),
+    [
+        (
+            name,
+            answer["predicted"],
+            answer["probabilities"][answer["predicted"]],
+            answer["probabilities"]["none"],
+        )
+        for name, answer in zip(largest, answers, strict=True)
+    ],
+)
+
+# %% [markdown]
+# Even of the largest bleeds it may miss one. And some of these slices were in its training part: this table says
+# little. How to measure a network honestly takes the rest of the tutorials: which slices to hold back
+# ([1](01_material.ipynb)), what the network sees ([2](02_windowing.ipynb)), what it is made of ([3](03_network.ipynb)),
+# how it learns ([4](04_training.ipynb)), what to count ([5](05_metrics.ipynb)), and what came out, here and in the
+# paper ([6](06_results.ipynb), [7](07_comparison.ipynb), [8](08_conclusion.ipynb)).
+#
+# ## Try it
+#
+# 1. How many slices of each class are in `data`? What share of them shows no hemorrhage?
+# 2. Outline the smallest subarachnoid bleed, as in the first picture.
+# 3. The training above reports on the *test* part. Evaluate the same run on the *validation* part:
+#    `evaluate.main([str(run_folder), "--part", "validation"])` returns a dictionary of metrics. Is it better there? Why
+#    could one expect that?
+#
+# ## Answers
+
+# %% [markdown]
+# <details><summary><b>Answer 1</b></summary>
+#
+# `data.classes` holds one number per slice, its place in `CLASSES`.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+counts = Counter(CLASSES[k] for k in data.classes)
+table(
+    ("class", "slices", "share"),
+    [(name, counts[name], f"{counts[name] / len(data.classes):.1%}") for name in CLASSES],
+)
+
+# %% [markdown]
+# <details><summary><b>Answer 2</b></summary>
+#
+# `blood_of` is true where the slice is as bright as blood and brighter than the same head without bleeds. The faint
+# edge of a bleed, mixed with brain, stays outside the line.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+row = smallest["subarachnoid"]
+figure = Figure(figsize=(4, 4), layout="constrained")
+axes = figure.subplots()
+axes.imshow(
+    apply_window(read_slice(KAGGLE / "stage_2_train" / f"{row.image_id}.dcm").hu, *BRAIN),
+    cmap="gray",
+)
+axes.contour(blood_of(row.image_id), [0.5], colors="white", linewidths=1.2)
+axes.set_axis_off()
+show(figure, f"The smallest subarachnoid bleed, {row.subarachnoid_mm2:.0f} mm², outlined. PHANTOM.")
+
+# %% [markdown]
+# <details><summary><b>Answer 3</b></summary>
+#
+# One could expect it to be a little better on the validation part, because the epoch that is kept was *chosen* by the
+# loss there. On parts this small chance can outweigh that. It is why a third part, the test part, is held back.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+with contextlib.redirect_stdout(io.StringIO()):
+    on_validation, on_test = (
+        evaluate.main([str(run_folder), "--part", part]) for part in ("validation", "test")
+    )
+table(
+    ("part", "slices", "accuracy", "balanced accuracy"),
+    [
+        (m["part"], m["slices"], m["accuracy"], m["balanced_accuracy"])
+        for m in (on_validation, on_test)
+    ],
+)

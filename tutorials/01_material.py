@@ -1,0 +1,314 @@
+# %% [markdown]
+# # 1 · Materyal · Material
+#
+# The paper trains on the data of a 2019 contest of the Radiological Society of North America (RSNA): 752,803 CT slices,
+# each labelled by a radiologist. Its Table 1 counts the 720,733 that it uses. In this tutorial you go from the label
+# file to that table, to the digit, find four slices that are counted twice, and see what the paper's way of splitting
+# lets through.
+
+# %%
+import csv
+from collections import Counter, defaultdict
+from itertools import chain, islice
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from common import KAGGLE, PREPARED, show, start, table
+from ich_jax import paper
+from ich_jax.data.labels import CLASSES, TYPES, parse_labels, read_labels
+from ich_jax.data.prepared import open_prepared
+from ich_jax.data.splits import PARTS, split_by_image, split_by_patient
+from ich_jax.metrics import accuracy, balanced_accuracy, confusion_matrix
+
+start()
+
+# %% [markdown]
+# ## The label file
+#
+# `stage_2_train.csv` has a row for each slice **and** type, six to a slice: the five types and `any`. The phantom is
+# written in the same layout, so the same code reads both.
+
+# %%
+with open(KAGGLE / "stage_2_train.csv") as file:
+    print(*islice(file, 13), sep="", end="")
+
+# %% [markdown]
+# To get from rows to one class per slice, collect the types of each slice, then look at how many there are: none, one,
+# or several. The paper keeps the slices with none or one. That is six classes. By hand it takes ten lines:
+
+# %%
+types_of = defaultdict(set)
+with open(KAGGLE / "stage_2_train.csv") as file:
+    for row in csv.DictReader(file):
+        image_id, kind = row["ID"].rsplit("_", 1)  # the last underscore: the ID has one, too
+        types = types_of[image_id]  # also makes an entry for a slice without any type
+        if row["Label"] == "1" and kind != "any":
+            types.add(kind)
+by_hand = {
+    image_id: next(iter(types), "none") for image_id, types in types_of.items() if len(types) < 2
+}
+
+# %% [markdown]
+# The package does the same, and refuses files that contradict themselves. Both must agree.
+
+# %%
+labels = read_labels(KAGGLE / "stage_2_train.csv")
+assert labels.image_class == by_hand
+print(
+    f"{len(labels.image_class):,} slices of one class, {len(labels.multi_type):,} of several "
+    f"types (left out)"
+)
+print("listed more than once:", ", ".join(labels.duplicates))
+table(("class", "PHANTOM slices"), list(labels.class_counts().items()))
+
+# %% [markdown]
+# ## To Table 1, to the digit
+#
+# The real file is RSNA's and not ours to pass on (`data/README.md` says how to get it). But a file with the same
+# **counts** is enough to follow the paper's arithmetic: below, invented IDs, and as many of each class as RSNA has.
+# What goes in: the totals of the five types, from Table 1; 644,870 distinct slices without hemorrhage, four of them
+# listed twice, and 32,074 with several types, from the real file. What is tested: the duplicates and the split into
+# parts. If you have the real file, put `read_labels("…/stage_2_train.csv")` in place of `parse_labels(…)`; the result
+# is the same.
+
+# %%
+DISTINCT = {**{name: counts["total"] for name, counts in paper.table_1().items()}, "none": 644_870}
+SEVERAL, LISTED_TWICE = 32_074, 4
+
+
+def lines_of(first: int, count: int, types: tuple[str, ...] = ()):
+    """The six rows of each of `count` slices."""
+    rows = [
+        f"_{kind},{int(kind in types or (kind == 'any' and bool(types)))}\n"
+        for kind in (*TYPES, "any")
+    ]
+    for number in range(first, first + count):
+        for row in rows:
+            yield f"ID_{number:09x}{row}"
+
+
+def label_file():
+    yield "ID,Label\n"
+    yield from lines_of(0, DISTINCT["none"])
+    first = DISTINCT["none"]
+    for name in TYPES:
+        yield from lines_of(first, DISTINCT[name], (name,))
+        first += DISTINCT[name]
+    yield from lines_of(first, SEVERAL, ("subarachnoid", "subdural"))
+    yield from lines_of(0, LISTED_TWICE)  # again
+
+
+rows = Counter()
+
+
+def counted(lines):
+    for line in lines:
+        rows["all"] += 1
+        yield line
+
+
+rsna = parse_labels(counted(label_file()), "a label file with RSNA's counts")
+print(f"{rows['all'] - 1:,} rows = {(rows['all'] - 1) // 6:,} × 6")
+print(
+    f"{len(rsna.image_class) + len(rsna.multi_type):,} distinct slices, {len(rsna.duplicates)} "
+    f"listed twice"
+)
+
+# %% [markdown]
+# Now the split: of each class a quarter for validation, a quarter for test, both rounded down, the rest for training.
+# `split_by_image` does that; beside its counts stand the printed ones.
+
+# %%
+classes = np.array([CLASSES.index(name) for name in rsna.image_class.values()])
+split = split_by_image(classes, seed=0)
+printed, comparison = paper.table_1(), []
+for k, name in enumerate(CLASSES):
+    ours = {part: int(np.sum(classes[split[part]] == k)) for part in PARTS}
+    comparison.append(
+        (
+            name,
+            *(f"{ours[part]:,}" for part in PARTS),
+            *(f"{printed[name][part]:,}" for part in PARTS),
+        )
+    )
+table(
+    ("class", *(f"ours: {part}" for part in PARTS), *(f"Table 1: {part}" for part in PARTS)),
+    comparison,
+)
+
+# %% [markdown]
+# Every number agrees, except one: 'none' in training is **four** higher in the paper, 322,440 against 322,436. Four
+# slices are listed twice in the file. Did the paper count them twice? Look at a quarter of each count:
+
+# %%
+for count, what in ((644_874, "with the four counted twice"), (644_870, "distinct slices only")):
+    print(f"⌊{count:,} / 4⌋ = {count // 4:,}   {what}")
+print(
+    f"Table 1, 'none': total {printed['none']['total']:,}; validation and test: {printed['none']['validation']:,} and "
+    f"{printed['none']['test']:,}"
+)
+
+# %% [markdown]
+# The printed total has the duplicates; the printed quarters only come from the count without them. The simplest
+# explanation is that they sit in the paper's training part. Four slices of 322,440 change nothing. But a count that
+# does not add up is a thread worth pulling, and [tutorial 7](07_comparison.ipynb) pulls some longer ones.
+#
+# ## What the split lets through
+#
+# A CT study is a stack of some tens of slices of **one** head. RSNA's file has about 40 for each of its 18,938
+# patients. The paper splits *by image*: each slice is put in a part by itself, so nearly every test slice has
+# neighbours, of the same head with the same bleed, in training. Let us look at some neighbours in the phantom.
+
+# %%
+data = open_prepared(PREPARED)
+parts = {
+    "by image": split_by_image(data.classes, seed=0),
+    "by patient": split_by_patient(data.classes, data.patient_ids, seed=0),
+}
+rows = []
+for name, split in parts.items():
+    met = np.isin(data.patient_ids[split["test"]], data.patient_ids[split["train"]]).mean()
+    rows.append((name, *(len(split[part]) for part in PARTS), f"{met:.1%}"))
+table(("split", *PARTS, "test slices whose patient is in training"), rows)
+
+# %% [markdown]
+# Does that help? Take the simplest classifier there is, which learns nothing at all: to name a test slice, find the
+# **most similar training slice** and repeat its label. If it does well, the answers were lying around in the training
+# part.
+#
+# Similar means: shrunk to 24×24 pixels, with a small distance
+
+# $$d(a, b)^2 = \sum_i (a_i - b_i)^2 = \lVert a \rVert^2 + \lVert b \rVert^2 - 2\, a \cdot b .$$
+
+
+# %%
+side = data.images.shape[1]
+step = side // 24 or 1
+small = data.images[:, : side // step * step, : side // step * step].astype(np.float32)
+small = (
+    small.reshape(len(small), side // step, step, side // step, step, 3)
+    .mean(axis=(2, 4))
+    .reshape(len(small), -1)
+)
+
+
+def nearest(test: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """For each test row, the training row that is most similar."""
+    a, b = small[test], small[train]
+    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1) - 2 * a @ b.T
+    return train[squared.argmin(axis=1)]
+
+
+found, rows = {}, []
+for name, split in parts.items():
+    found[name] = nearest(split["test"], split["train"])
+    confusion = confusion_matrix(data.classes[split["test"]], data.classes[found[name]])
+    same = np.mean(data.patient_ids[found[name]] == data.patient_ids[split["test"]])
+    rows.append((name, f"{same:.1%}", accuracy(confusion), balanced_accuracy(confusion)))
+header = ("split", "nearest is of the same patient", "accuracy", "balanced accuracy (chance 0.17)")
+table(header, rows)
+patients = len(set(data.patient_ids.tolist()))
+print(f"a patient drawn blindly would be the same one in {1 / patients:.1%} of the cases")
+
+# %% [markdown]
+# The same slices, the same rule. Split by image, looking up the neighbour is rewarded; split by patient, it is worth
+# less. (*Balanced* accuracy is the mean over the six classes of the share found of each; [tutorial 5](05_metrics.ipynb)
+# explains it.) Even so crude a likeness, mostly of skulls, finds the same head many times more often than chance. A
+# network has a finer eye. Here are some of the cases: on the left test slices with hemorrhage that were answered with a
+# slice of their own head, on the right the same rule when that is not possible.
+
+# %%
+rng = np.random.default_rng(3)
+figure = Figure(figsize=(9, 3.9), layout="constrained")
+for block, name in zip(figure.subfigures(1, 2), parts, strict=True):
+    test, answer = parts[name]["test"], found[name]
+    same = data.patient_ids[test] == data.patient_ids[answer]
+    wanted = (data.classes[test] > 0) & (same if name == "by image" else ~same)
+    chosen = rng.choice(np.flatnonzero(wanted), 3, replace=False)
+    panels = block.subplots(2, 3)
+    for column, k in enumerate(chosen):
+        for axes, row in zip(panels[:, column], (test[k], answer[k]), strict=True):
+            axes.imshow(data.images[row, ..., 0], cmap="gray", vmin=0, vmax=255)
+            axes.set_title(CLASSES[data.classes[row]], fontsize=8)
+            axes.set_axis_off()
+    block.suptitle(f"split {name}", fontsize=10)
+show(
+    figure,
+    "Above, test slices; below, the training slice most similar to each. Left, by image: chosen "
+    "among those whose nearest is of the same patient. Right, by patient: never the same. "
+    "PHANTOM, brain window.",
+)
+
+# %% [markdown]
+# A hospital will bring patients that no network has met. So a split by patient is the fair test, and a result under a
+# split by image tends to be too good, by an unknown margin. Does a real network profit, too? `benchmarks/leakage.py`
+# trains the paper's under both splits; its figures are in the project's README.
+#
+# ## Try it
+#
+# 1. In the phantom, too, four slices are listed twice. How many rows has its label file, and how many distinct slices?
+# 2. Does a split by patient give each part the same share of every class? Compare the three parts.
+# 3. Write a split by patient yourself: shuffle the patients, give half of them to training. Check that no patient is in
+#    two parts. What is worse about it than `split_by_patient`?
+#
+# ## Answers
+
+# %% [markdown]
+# <details><summary><b>Answer 1</b></summary>
+#
+# Six rows for each distinct slice, and six more for each of the four that are listed twice.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+with open(KAGGLE / "stage_2_train.csv") as file:
+    count = sum(1 for _ in file) - 1
+distinct = len(labels.image_class) + len(labels.multi_type)
+assert count == 6 * (distinct + len(labels.duplicates))
+print(f"{count:,} rows, {distinct:,} distinct slices")
+
+# %% [markdown]
+# <details><summary><b>Answer 2</b></summary>
+#
+# Nearly: whole patients cannot be cut, so the shares differ by a percentage point or so. Split by image they agree up
+# to the rounding of the quarters.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+for name, split in parts.items():
+    shares = {
+        part: np.bincount(data.classes[split[part]], minlength=6) / len(split[part])
+        for part in PARTS
+    }
+    print(name)
+    table(
+        ("class", *PARTS),
+        [(label, *(f"{shares[part][k]:.1%}" for part in PARTS)) for k, label in enumerate(CLASSES)],
+    )
+
+# %% [markdown]
+# <details><summary><b>Answer 3</b></summary>
+#
+# It is fair, but blind to the classes: their shares differ more between the parts than above, and the fewer the
+# patients, the more. `split_by_patient` deals the patients out so that every part gets its share of each class.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+patients = np.random.default_rng(0).permutation(np.unique(data.patient_ids))
+half, quarter = len(patients) // 2, len(patients) // 4
+groups = {
+    "train": patients[:half],
+    "validation": patients[half : half + quarter],
+    "test": patients[half + quarter :],
+}
+mine = {part: np.flatnonzero(np.isin(data.patient_ids, group)) for part, group in groups.items()}
+assert len(set(chain(*map(tuple, mine.values())))) == len(data.classes)
+for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
+    assert not set(data.patient_ids[mine[first]]) & set(data.patient_ids[mine[second]])
+shares = {
+    part: np.bincount(data.classes[mine[part]], minlength=6) / len(mine[part]) for part in PARTS
+}
+table(
+    ("class", *PARTS),
+    [(label, *(f"{shares[part][k]:.1%}" for part in PARTS)) for k, label in enumerate(CLASSES)],
+)

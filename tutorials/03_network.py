@@ -1,0 +1,367 @@
+# %% [markdown]
+# # 3 · Önerilen Model · Proposed Model
+#
+# The paper's network is small: 5.434 million parameters, a stem and four blocks, no shortcuts, no tricks. In this
+# tutorial you write a block with nothing but NumPy, watch how an image's shape changes on its way through, and play
+# detective: the paper does not print strides and padding, but its parameter count gives them away.
+
+# %%
+from itertools import product
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from matplotlib.figure import Figure
+
+from common import PREPARED, show, start, table
+from ich_jax import paper
+from ich_jax.data.prepared import open_prepared
+from ich_jax.models import MODELS
+from ich_jax.models.layers import average_pool_2x2, batch_norm, conv
+from ich_jax.models.ledger import ledger
+from ich_jax.models.proposed import WIDTHS, Block, ProposedCNN
+
+start()
+
+# %% [markdown]
+# What you need of Flax: a network is an object whose parameters are arrays inside it, `layer.kernel[...]` and
+# `layer.bias[...]`. `nnx.Rngs(0)` is where its random start comes from. It takes a *batch*, images stacked along a
+# first axis, so a single image goes in as `image[None]`. `nnx.view(network, use_running_average=True)` switches its
+# batch norms to evaluation.
+#
+# ## A convolution, by hand
+#
+# A convolution slides a small window over the image. At each place it multiplies what is under the window with a
+# *kernel* and adds up. For a 3×3 kernel $K$ with $C$ input channels, output channel $f$ at pixel $(y, x)$ is
+#
+# $$z_{y,x,f} = b_f + \sum_{i=0}^{2} \sum_{j=0}^{2} \sum_{c=1}^{C} a_{y+i-1,\,x+j-1,\,c}\; K_{i,j,c,f} .$$
+#
+# The sums over $i$ and $j$ have only nine terms, and each is a matrix product over the channels. So: nine shifted
+# copies of the image, nine products. *Same* padding means a frame of zeros, so that the output is as large as the
+# input.
+
+
+# %%
+def conv_3x3_by_hand(a: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """(H, W, C) → (H, W, F)."""
+    height, width, _ = a.shape
+    padded = np.pad(a, ((1, 1), (1, 1), (0, 0)))
+    z = np.zeros((height, width, kernel.shape[-1])) + bias
+    for i in range(3):
+        for j in range(3):
+            z += padded[i : i + height, j : j + width] @ kernel[i, j]
+    return z
+
+
+layer = conv(3, 8, size=3, rngs=nnx.Rngs(0))
+image = open_prepared(PREPARED).images[0] / 255.0
+by_hand = conv_3x3_by_hand(image, np.asarray(layer.kernel[...]), np.asarray(layer.bias[...]))
+by_flax = layer(jnp.asarray(image, jnp.float32)[None])[0]
+np.testing.assert_allclose(by_hand, by_flax, atol=1e-5)
+print("3×3 convolution:", image.shape, "→", by_hand.shape, "— as Flax has it")
+
+# %% [markdown]
+# A **1×1 convolution** is the same with a window of one pixel: a matrix product over the channels, `a @ kernel + bias`.
+# It mixes channels and is cheap: $C \cdot F$ weights instead of $9 \cdot C \cdot F$.
+#
+# ## A block, by hand
+#
+# A block of width $f$ squeezes the channels to $f$ (1×1), looks around (3×3), normalises, opens up to $4f$ (1×1), and
+# halves the picture by averaging 2×2 pixels. After each convolution negative values become 0 (*ReLU*). Batch norm, once
+# trained, is a fixed straight line for each channel:
+#
+# $$\hat z = \gamma\, \frac{z - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta ,$$
+#
+# with a learned slope $\gamma$ and offset $\beta$, the running mean $\mu$ and variance $\sigma^2$, and a small
+# $\varepsilon$ against division by zero.
+
+
+# %%
+def block_by_hand(a: np.ndarray, block: Block) -> np.ndarray:
+    """(H, W, C) → (H/2, W/2, 4·width), with the numbers of `block`; H and W even."""
+
+    def relu(z):
+        return np.maximum(z, 0)
+
+    a = relu(a @ np.asarray(block.reduce.kernel[...]) + np.asarray(block.reduce.bias[...]))
+    a = relu(
+        conv_3x3_by_hand(a, np.asarray(block.conv.kernel[...]), np.asarray(block.conv.bias[...]))
+    )
+    norm = block.norm
+    a = (a - np.asarray(norm.mean[...])) / np.sqrt(np.asarray(norm.var[...]) + norm.epsilon)
+    a = a * np.asarray(norm.scale[...]) + np.asarray(norm.bias[...])
+    a = relu(a @ np.asarray(block.expand.kernel[...]) + np.asarray(block.expand.bias[...]))
+    return (a[0::2, 0::2] + a[0::2, 1::2] + a[1::2, 0::2] + a[1::2, 1::2]) / 4
+
+
+block = Block(3, 16, rngs=nnx.Rngs(1))
+rng = np.random.default_rng(0)
+for tensor in (block.reduce.bias, block.conv.bias, block.norm.bias, block.norm.mean):
+    tensor[...] = jnp.asarray(
+        rng.normal(size=16)
+    )  # a fresh block has zeros here, which test nothing
+for tensor in (block.norm.scale, block.norm.var):
+    tensor[...] = jnp.asarray(rng.uniform(0.5, 2, size=16))
+by_flax = nnx.view(block, use_running_average=True)(jnp.asarray(image, jnp.float32)[None])[0]
+np.testing.assert_allclose(block_by_hand(image, block), by_flax, atol=1e-4)
+print(
+    "a block of width 16:",
+    image.shape,
+    "→",
+    by_flax.shape,
+    "— as ich_jax.models.proposed.Block has it",
+)
+
+# %% [markdown]
+# One detail: what is the average of 2×2 pixels at the edge of an odd picture, where one row is missing? The package
+# divides by the number of *real* pixels, as TensorFlow does. A 7×7 picture of ones stays ones.
+
+# %%
+print(average_pool_2x2(jnp.ones((1, 7, 7, 1)))[0, :, :, 0])
+
+# %% [markdown]
+# ## Watch the shapes
+#
+# The network is a *stem* (a 7×7 convolution, ReLU, a 3×3 max-pool, which keeps the largest of nine pixels, and a batch
+# norm), four blocks, and a *dense* layer, one matrix product. An image goes in as 224×224×3 and leaves as six numbers.
+# Each stage trades pixels for channels.
+
+# %%
+model = nnx.view(ProposedCNN(rngs=nnx.Rngs(0)), use_running_average=True)
+x = jnp.zeros((1, 224, 224, 3))
+shapes = [("image", x.shape[1:])]
+x = model.stem(x)
+shapes.append(("stem", x.shape[1:]))
+for number, one in enumerate(model.blocks, start=1):
+    x = one(x)
+    shapes.append((f"block {number}", x.shape[1:]))
+x = model.dense(x.reshape(1, -1))
+shapes.append(("dense", x.shape[1:]))
+
+lines = ledger(ProposedCNN)  # every layer that has parameters, in order
+prefixes = ["stem", *(f"blocks.{k}" for k in range(4)), "dense"]
+of_stage = [[line for line in lines if line.name.startswith(prefix)] for prefix in prefixes]
+parameters = [sum(line.total for line in stage) for stage in of_stage]
+work = [sum(line.multiply_adds for line in stage) / 1e6 for stage in of_stage]
+
+header = ("stage", "output", "values", "parameters", "million multiply-adds")
+rows = [("image", "224×224×3", f"{224 * 224 * 3:,}", "", "")]
+for (stage, shape), count, cost in zip(shapes[1:], parameters, work, strict=True):
+    rows.append(
+        (stage, "×".join(map(str, shape)), f"{np.prod(shape):,}", f"{count:,}", f"{cost:.1f}")
+    )
+table(header, rows)
+printed = paper.table_3()["proposed"]["parameters_millions"]
+print(f"{sum(parameters):,} parameters in all; the paper prints {printed} million")
+
+# %%
+figure = Figure(figsize=(9, 3.3), layout="constrained")
+left, right = figure.subplots(1, 2)
+names = [stage for stage, _ in shapes[1:]]
+left.bar(names, np.array(parameters) / 1e6, color="0.4")
+left.set(ylabel="parameters (millions)", title="where the parameters are")
+right.bar(names, work, color="0.4")
+right.set(ylabel="multiply-adds (millions)", title="where the work is")
+for axes in (left, right):
+    axes.tick_params(axis="x", rotation=30)
+show(
+    figure,
+    "The parameters pile up in the last block; the work is spread over all of them. A small picture "
+    "with many channels costs as much as a large one with few.",
+)
+
+# %% [markdown]
+# The full list, layer by layer, is `python -m ich_jax.models proposed`.
+#
+# ## The detective story: strides and padding from 5.434 M
+#
+# The paper names kernel sizes and widths. It does not say by how much each layer shrinks the picture. But every layer's
+# parameters can be counted without knowing that, except one.
+#
+# - a k×k convolution from $C$ to $F$ channels: $k^2 C F$ weights and $F$ biases;
+# - a batch norm of $F$ channels: $4F$, of which $2F$ are learned and $2F$ are running statistics;
+# - the last, dense layer: 6 weights for **every value of the last feature map**, and 6 biases. That one knows the size.
+
+
+# %%
+def conv_parameters(k: int, inputs: int, outputs: int) -> int:
+    return k * k * inputs * outputs + outputs
+
+
+body, channels = conv_parameters(7, 3, 64) + 4 * 64, 64
+for width in WIDTHS:
+    body += conv_parameters(1, channels, width) + conv_parameters(3, width, width) + 4 * width
+    body += conv_parameters(1, width, 4 * width)
+    channels = 4 * width
+print(f"all but the dense layer: {body:,}, and {channels:,} channels at the end")
+assert body == sum(line.total for line in lines[:-1])
+
+values = (printed * 1e6 - body - 6) / 6
+places = values / channels
+print(f"so the dense layer reads about {values:,.0f} values,")
+print(f"which is {places:.2f} places: a square of {np.sqrt(places):.2f}")
+
+# %% [markdown]
+# A square of side 4. Which ways lead from 224 to 4? There are six layers that can shrink the picture: the first
+# convolution, the max-pool, four average pools. A window of $k$ with stride $s$ makes $\lceil n / s \rceil$ of $n$
+# pixels with 'same' padding, and $\lfloor (n - k) / s \rfloor + 1$ without any. Try every combination:
+
+
+# %%
+def shrunk(side: int, window: int, stride: int, same: bool) -> int:
+    return -(-side // stride) if same else (side - window) // stride + 1
+
+
+def multiply_adds(sides: list[int]) -> float:
+    """Each weight of a kernel is used once at every place of its output."""
+    total, channels = sides[0] ** 2 * 7 * 7 * 3 * 64, 64
+    for side, width in zip(sides[1:-1], WIDTHS, strict=True):
+        total += side**2 * (channels * width + 9 * width * width + width * 4 * width)
+        channels = 4 * width
+    return total + sides[-1] ** 2 * channels * 6
+
+
+rows, tried = [], 0
+for strides in product((1, 2), (1, 2, 3)):
+    for paddings in product((True, False), repeat=3):
+        sides = [shrunk(224, 7, strides[0], paddings[0])]
+        sides.append(shrunk(sides[-1], 3, strides[1], paddings[1]))
+        for _ in WIDTHS:
+            sides.append(shrunk(sides[-1], 2, 2, paddings[2]))
+        tried += 1
+        if int((body + sides[-1] ** 2 * channels * 6 + 6) / 1000) == int(printed * 1000):
+            names = ("same" if same else "none" for same in paddings)
+            path = " → ".join(map(str, [224, *sides]))
+            rows.append((*strides, *names, path, f"{multiply_adds(sides) / 1e9:.2f}"))
+print(f"{len(rows)} of {tried} have {printed} million parameters:")
+header = (
+    "stride: conv",
+    "max-pool",
+    "padding: conv",
+    "max-pool",
+    "average pools",
+    "side of the picture",
+)
+table((*header, "G multiply-adds"), rows)
+
+# %% [markdown]
+# So the strides are 2 and 2, with 'same' padding in the average pools, or 1 and 3, with none. The second pair costs
+# about twice the work of the first. The padding of the first two layers stays open, but hardly matters for the work;
+# 'same' is the plainest choice. To decide between the two pairs, compare with the paper's Table 4, the minutes of
+# training:
+
+# %%
+minutes = paper.table_4()
+rows = []
+for name, network in MODELS.items():
+    cost = sum(line.multiply_adds for line in ledger(network)) / 1e9
+    rows.append(
+        (name, f"{cost:.2f}", f"{minutes[name]:.0f}", f"{minutes[name] / minutes['proposed']:.1f}")
+    )
+table(("network", "G multiply-adds", "minutes (Table 4)", "times the proposed one's"), rows)
+
+# %% [markdown]
+# Inception v1 took 1.6 times as long as the proposed network. With strides 2 and 2 it has 1.8 times the work; with
+# strides 1 and 3 it would have less work than the proposed network, and still be slower. (MobileNet is slower than its
+# work says in any case: its grouped convolutions are many small jobs.) That is no proof, but it is what the package
+# goes by: strides 2 and 2, 'same' everywhere.
+
+# %% [markdown]
+# ## A bias that does nothing
+#
+# Every convolution has a bias. In MobileNet a batch norm follows each of them *directly*, and it subtracts the batch's
+# mean: whatever the bias added is taken away again. In training its gradient is zero but for rounding, and the output
+# does not notice it. In evaluation the mean is a fixed number, so there the bias has a gradient. In the proposed
+# network ReLU stands in between, and all is alive. The ledger counts such idle biases all the same, as the paper does.
+
+
+# %%
+class ConvThenNorm(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs, relu: bool):
+        self.conv = conv(3, 4, size=3, rngs=rngs)
+        self.norm = batch_norm(4, rngs=rngs)
+        self.relu = relu
+
+    def __call__(self, x):
+        x = self.conv(x)
+        return self.norm(nnx.relu(x) if self.relu else x)
+
+
+batch = jax.random.uniform(jax.random.key(0), (4, 16, 16, 3))
+weights = jax.random.normal(
+    jax.random.key(1), (4, 16, 16, 4)
+)  # an arbitrary loss, so that gradients are not all alike
+rows = []
+for relu in (False, True):
+    for training in (True, False):
+        net = nnx.view(ConvThenNorm(nnx.Rngs(0), relu), use_running_average=not training)
+        structure, params, statistics = nnx.split(net, nnx.Param, nnx.BatchStat)
+
+        def loss(params, structure=structure, statistics=statistics):
+            return jnp.sum(weights * nnx.merge(structure, params, statistics, copy=True)(batch))
+
+        gradient = jax.grad(loss)(params)
+        size = float(jnp.abs(gradient["conv"]["bias"][...]).max())
+        rows.append(
+            (
+                "conv → ReLU → norm" if relu else "conv → norm",
+                "training" if training else "evaluation",
+                f"{size:.2g}",
+            )
+        )
+table(("layers", "mode", "largest gradient of the bias"), rows)
+
+# %% [markdown]
+# ## Try it
+#
+# 1. How many parameters has the network with 2 classes instead of 6? And with 512×512 images? Compute it first, then
+#    check with `ledger(ProposedCNN, image_size, classes)`.
+# 2. The *receptive field*: how many pixels of the 224×224 image can one value of the last feature map see? Going
+#    through the layers, a window of $k$ adds $(k - 1)$ times the product of the strides before it (a 2×2 average pool
+#    is a window of 2 with stride 2).
+# 3. Replace each 3×3 convolution of the four blocks by a 5×5 one. What happens to the parameters?
+#
+# ## Answers
+
+# %% [markdown]
+# <details><summary><b>Answer 1</b></summary>
+#
+# Only the dense layer changes: $4 \cdot 4 \cdot 2048 \cdot 2 + 2$ in place of $\cdot 6 + 6$. With 512 pixels the last
+# map is 8×8, so the dense layer has four times the weights.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+for size, side, classes in ((224, 4, 2), (512, 8, 6)):
+    mine = body + side * side * 2048 * classes + classes
+    assert mine == sum(line.total for line in ledger(ProposedCNN, size, classes))
+    print(f"{size}×{size}, {classes} classes: {mine:,}")
+
+# %% [markdown]
+# <details><summary><b>Answer 2</b></summary>
+#
+# 191 of 224 pixels: nearly the whole head. So a value at the end can have seen both the bone and the far side of the
+# brain.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+field, stride = 1, 1
+for k, step in [
+    (7, 2),
+    (3, 2),
+    *[(3, 1), (2, 2)] * len(WIDTHS),
+]:  # the 1×1 convolutions add nothing
+    field += (k - 1) * stride
+    stride *= step
+print(field, "pixels; neighbouring values are", stride, "pixels apart")
+
+# %% [markdown]
+# <details><summary><b>Answer 3</b></summary>
+#
+# Each has $25 f^2$ weights instead of $9 f^2$: 16 more for each pair of channels, $16 \sum f^2$ in all, which doubles
+# the network.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+more = 16 * sum(width**2 for width in WIDTHS)
+print(f"{more:,} more: {sum(parameters) + more:,} in place of {sum(parameters):,}")

@@ -1,0 +1,254 @@
+# %% [markdown]
+# # 6 · Bulgular · Results
+#
+# The paper's results begin with one training: the loss and accuracy curves (Figs. 5 and 6) and a table of six numbers
+# (Table 2). Here you run that training on the phantom, draw the same figures, and set your table beside the paper's.
+# What you learn to read: the curves, the gap between them, and what a confusion matrix tells that no single number
+# does.
+
+# %%
+from itertools import pairwise
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from common import KAGGLE, PREPARED, SMALL, empty_folder, show, start, table
+from ich_jax import metrics, paper, plots, train
+from ich_jax.data.labels import CLASSES
+from ich_jax.data.prepared import open_prepared
+from ich_jax.finished import read_finished
+from ich_jax.phantom import read_truth
+from ich_jax.run import split_rows
+
+start()
+SLICES = 300 if SMALL else 1600  # how many of the phantom's slices to use
+EPOCHS = 2 if SMALL else 10
+run_folder = empty_folder("06_results") / "run"
+
+# %% [markdown]
+# ## The training
+#
+# The settings are `--preset phantom`; the line "not as in the paper" lists each difference. The split is by patient
+# ([why](01_material.ipynb)).
+
+# %%
+command = (
+    f"--data {PREPARED} --preset phantom --limit {SLICES} --epochs {EPOCHS} --out {run_folder}"
+)
+run = train.main(command.split())
+
+# %% [markdown]
+# ## Figs. 5 and 6: the curves
+#
+# Everything about a training is in its run folder, as plain files. `read_finished` opens them.
+
+# %%
+data = open_prepared(PREPARED)
+done = read_finished(run_folder, data)
+show(
+    plots.loss_curves(done.history, done.metrics["best_epoch"], "PHANTOM: proposed network"),
+    "Fig. 5 on the phantom. The training loss falls all the way; the validation loss is rough at "
+    "first. The epoch where it is lowest is the one that is kept.",
+)
+show(
+    plots.accuracy_curves(done.history, done.metrics["best_epoch"], "PHANTOM: proposed network"),
+    "Fig. 6 on the phantom: the same training, counted in right answers. Accuracy and loss need"
+    " not be best in the same epoch.",
+)
+
+# %% [markdown]
+# Two things to read off. The **gap** between training and validation is, late in training, what the network knows only
+# about its training patients. And the validation curve is rough early on: batch norm's running statistics, which
+# evaluation uses, still catch up with the weights.
+#
+# In the paper's own run, the accuracy was highest at epoch 8, the loss lowest at epoch 6, and epoch 6 was kept. Why the
+# loss? Accuracy only counts which class came first; the loss also counts how sure a wrong answer was.
+#
+# ## Table 2
+
+# %%
+printed = paper.table_2()
+ours = {
+    "train_accuracy": done.best["train_accuracy"],
+    "validation_accuracy": done.best["validation_accuracy"],
+    "test_accuracy": done.metrics["accuracy"],
+    "train_loss": done.best["train_loss"],
+    "validation_loss": done.best["validation_loss"],
+    "test_loss": done.metrics["loss"],
+}
+table(
+    ("Table 2", "paper, RSNA", "here, PHANTOM"),
+    [(name.replace("_", " "), printed[name], ours[name]) for name in ours],
+)
+
+# %% [markdown]
+# These two columns must **not** be compared as better and worse: other images, another mixture of classes, another
+# split, hundreds of times fewer training slices. They have the same layout, that is all. What can be compared is each
+# column with its own baseline:
+
+# %%
+share = paper.confusion("proposed")[0].sum() / paper.confusion("proposed").sum()
+table(
+    ("", "paper, RSNA", "here, PHANTOM"),
+    [
+        ("test accuracy", printed["test_accuracy"], done.metrics["accuracy"]),
+        ("always 'none'", float(share), done.metrics["majority_accuracy"]),
+        (
+            "right answers gained over 'none'",
+            printed["test_accuracy"] - float(share),
+            done.metrics["accuracy"] - done.metrics["majority_accuracy"],
+        ),
+    ],
+)
+
+# %% [markdown]
+# ## The confusion matrix
+
+# %%
+show(
+    plots.confusion_figure(done.confusion, f"PHANTOM: test part, {len(done.actual):,} slices"),
+    "Rows are what a slice shows, columns what it was called. Read along a row: where do the "
+    "bleeds go that are not found?",
+)
+worst = np.argsort(-np.where(np.eye(6, dtype=bool), 0, done.confusion), axis=None)[:6]
+table(
+    ("most frequent mistakes", "slices", "share of that class"),
+    [
+        (
+            f"{CLASSES[i]} called {CLASSES[j]}",
+            done.confusion[i, j],
+            f"{done.confusion[i, j] / done.confusion[i].sum():.1%}",
+        )
+        for i, j in (np.unravel_index(k, (6, 6)) for k in worst)
+        if done.confusion[i, j]
+    ],
+)
+
+# %% [markdown]
+# ## Looking at the mistakes
+#
+# Numbers do not say *why*. Look at the slices: the surest wrong answers first.
+
+# %%
+rows = split_rows(run.config, data)["test"]
+confidence = done.probabilities.max(axis=1)
+wrong = np.flatnonzero(done.predicted != done.actual)
+surest = wrong[np.argsort(-confidence[wrong])][:6]
+figure = Figure(figsize=(9, 2.2), layout="constrained")
+for axes, k in zip(figure.subplots(1, 6), surest, strict=False):
+    axes.imshow(data.images[rows[k], ..., 1], cmap="gray", vmin=0, vmax=255)
+    axes.set_title(
+        f"is {CLASSES[done.actual[k]]}\ncalled {CLASSES[done.predicted[k]]}\nprobability {confidence[k]:.2f}",
+        fontsize=7.5,
+    )
+for axes in figure.axes:
+    axes.set_axis_off()
+show(figure, "The six surest mistakes on the test part, in the subdural window. PHANTOM.")
+
+# %% [markdown]
+# A phantom knows how large each bleed is. Are the missed ones small? A bleed counts as *seen* if its slice was called
+# anything but "none".
+
+# %%
+area = {
+    row.image_id: sum(
+        (
+            row.epidural_mm2,
+            row.intraparenchymal_mm2,
+            row.intraventricular_mm2,
+            row.subarachnoid_mm2,
+            row.subdural_mm2,
+        )
+    )
+    for row in read_truth(KAGGLE)
+}
+bleeds = np.flatnonzero(done.actual > 0)
+sizes = np.array([area[data.image_ids[rows[k]]] for k in bleeds])
+seen, named = done.predicted[bleeds] > 0, done.predicted[bleeds] == done.actual[bleeds]
+edges = np.quantile(sizes, [0, 0.25, 0.5, 0.75, 1])
+groups = [(sizes >= low) & (sizes <= high) for low, high in pairwise(edges)]
+figure = Figure(figsize=(9, 3.2), layout="constrained")
+axes = figure.subplots()
+labels = [f"{low:.0f}…{high:.0f}" for low, high in pairwise(edges)]
+place = np.arange(len(groups))
+axes.bar(
+    place - 0.2,
+    [seen[group].mean() for group in groups],
+    0.4,
+    color="0.35",
+    label="seen (not called 'none')",
+)
+axes.bar(
+    place + 0.2, [named[group].mean() for group in groups], 0.4, color="0.75", label="named rightly"
+)
+axes.set_xticks(place, labels)
+axes.set(
+    xlabel="area of blood in the slice (mm²), four groups of equal number",
+    ylabel="share of slices",
+    ylim=(0, 1),
+)
+axes.legend(fontsize=8, loc="upper left")
+show(
+    figure,
+    f"Small bleeds are called 'none' more often. Naming the type is not only a matter of size. {len(bleeds)} test slices with a hemorrhage, PHANTOM.",
+)
+
+# %% [markdown]
+# ## Try it
+#
+# 1. With patience 1, after which epoch would this training have stopped, and which epoch would have been kept? And with
+#    patience 3?
+# 2. Merge the six classes into two, none and any. What are accuracy, sensitivity and specificity of that question?
+# 3. Which class has the best, which the worst AUC? Compare with the recalls: which classes are ranked well but seldom
+#    named?
+#
+# ## Answers
+
+# %% [markdown]
+# <details><summary><b>Answer 1</b></summary>
+#
+# Replay the validation losses through the state machine of [tutorial 4](04_training.ipynb).
+# </details>
+
+# %% jupyter={"source_hidden": true}
+from ich_jax.early_stopping import EarlyStopping
+
+for patience in (1, 3):
+    state = EarlyStopping(patience)
+    for row in done.history:
+        state = state.after(row["validation_loss"])
+        if state.should_stop:
+            break
+    print(
+        f"patience {patience}: {state.epoch} of {len(done.history)} epochs, keeps {state.best_epoch}"
+    )
+
+# %% [markdown]
+# <details><summary><b>Answer 2</b></summary>
+#
+# Add up the blocks of the matrix. Sensitivity and specificity are in `metrics.json` as well.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+c = done.confusion
+two = np.array([[c[0, 0], c[0, 1:].sum()], [c[1:, 0].sum(), c[1:, 1:].sum()]])
+print("accuracy   ", round(metrics.accuracy(two), 4))
+print("sensitivity", round(two[1, 1] / two[1].sum(), 4), "=", round(metrics.any_sensitivity(c), 4))
+print("specificity", round(two[0, 0] / two[0].sum(), 4), "=", round(metrics.any_specificity(c), 4))
+
+# %% [markdown]
+# <details><summary><b>Answer 3</b></summary>
+#
+# A class with a high AUC and a low recall is ranked well but seldom named: its slices get more of its probability than
+# most others do, yet another class is larger still. AUC looks at the ranking by one class; recall asks for the largest
+# of six.
+# </details>
+
+# %% jupyter={"source_hidden": true}
+table(
+    ("class", "slices", "recall", "AUC"),
+    [
+        (name, row["support"], row["recall"], "—" if row["auc"] is None else row["auc"])
+        for name, row in done.metrics["per_class"].items()
+    ],
+)
