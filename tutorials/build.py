@@ -66,6 +66,10 @@ def _merged(outputs: list) -> list:
 
 
 def main() -> None:
+    if common.SMALL:
+        sys.exit(
+            "ICH_JAX_SMALL=1 would put meaningless numbers into the notebooks; run the .py files instead"
+        )
     wanted = sys.argv[1:]
     common.start()  # makes the phantom, so that no tutorial's time contains it
     for path in sources():
