@@ -7,21 +7,18 @@ reported is each split's test result and the difference within a seed, whichever
 """
 
 import argparse
-import contextlib
-import io
-import json
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.report import describe_machine, print_table, save
-from ich_jax import train
-from ich_jax.data.prepared import open_prepared
-from ich_jax.errors import run_command
-from ich_jax.phantom import phantom_data
-from ich_jax.presets import PRESETS
-from ich_jax.run import SPLITS
+from benchmarks.machine import describe_machine, print_table, save
+from ich_jax.data.prepared import Prepared, open_prepared
+from ich_jax.phantom.dataset import phantom_data
+from ich_jax.plumbing.command import run_command
+from ich_jax.plumbing.files import read_json
+from ich_jax.training.config import PRESETS, SPLITS, Settings, option_type
+from ich_jax.training.run import train
 
 METRICS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "any_sensitivity": "any-ICH sensitivity"}
 
@@ -31,18 +28,19 @@ def main(argv: list[str] | None = None) -> dict:
     parser.add_argument("--data", type=Path, help="prepared folder (default: the phantom in data/phantom/)")
     parser.add_argument("--preset", choices=sorted(PRESETS), default="phantom", help="(default: phantom)")
     parser.add_argument("--seeds", type=int, default=3, help="(default: 3)")
-    parser.add_argument("--epochs", type=int, help="epochs at most (default: the preset's)")
+    parser.add_argument("--epochs", type=option_type("epochs"), help="epochs at most (default: the preset's)")
     parser.add_argument("--json", type=Path, help="folder to write <device>.json into")
     args = parser.parse_args(argv)
     if args.seeds < 2:
         parser.error("--seeds must be at least 2: one difference has no spread")
-    data = args.data or phantom_data()
-    prepared = open_prepared(data)
+    prepared = open_prepared(args.data or phantom_data())
+    changes = {"epochs": args.epochs} if args.epochs else {}
     print(f"{prepared.title}: {len(prepared.classes):,} slices, {args.seeds} seeds; {describe_machine()}", flush=True)
     found = {split: {name: [] for name in METRICS} for split in SPLITS}
     for seed in range(args.seeds):
         for split in SPLITS:
-            metrics = _train(data, split, seed, args.preset, args.epochs)
+            own = {"split": split, "seed": seed, "split_seed": seed}
+            metrics = _train(prepared, Settings(**(PRESETS[args.preset] | changes | own)))
             for name in METRICS:
                 found[split][name].append(metrics[name])
             print(f"  seed {seed}, by {split:<8} test balanced accuracy {metrics['balanced_accuracy']:.3f}", flush=True)
@@ -58,11 +56,10 @@ def main(argv: list[str] | None = None) -> dict:
     return result
 
 
-def _train(data: Path, split: str, seed: int, preset: str, epochs: int | None) -> dict:
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        command = ["--data", str(data), "--preset", preset, "--split", split, "--seed", str(seed), "--out", folder]
-        run = train.main([*command, *(["--epochs", str(epochs)] if epochs else [])])
-        return json.loads((run.folder / "metrics.json").read_text())
+def _train(prepared: Prepared, settings: Settings) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        run = train(settings, prepared, folder, say=lambda _: None)
+        return read_json(run.folder / "metrics.json")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.report import describe_machine, print_table, save
-from ich_jax.errors import run_command
-from ich_jax.phantom import make_phantom
+from benchmarks.machine import describe_machine, print_table, save
+from ich_jax.phantom.dataset import make_phantom
+from ich_jax.plumbing.command import run_command
 
 
 def main(argv: list[str] | None = None) -> dict:

@@ -15,11 +15,12 @@ import numpy as np
 import pydicom
 from PIL import Image
 
-from benchmarks.report import describe_machine, print_table, save
+from benchmarks.machine import describe_machine, print_table, save
 from ich_jax.data.dicom import read_stored
-from ich_jax.data.preprocess import IMAGE_SIZE, slice_to_image
-from ich_jax.errors import InputError, run_command
-from ich_jax.windowing import WINDOWS
+from ich_jax.data.preprocess import slice_to_image
+from ich_jax.paper.printed import IMAGE_SIZE
+from ich_jax.paper.windowing import WINDOWS
+from ich_jax.plumbing.command import InputError, run_command
 
 
 def ours(path: Path) -> np.ndarray:

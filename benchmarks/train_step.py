@@ -14,15 +14,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks.report import describe_machine, print_table, save
-from ich_jax import paper
-from ich_jax.data.batches import Batch
-from ich_jax.errors import run_command
+from benchmarks.machine import describe_machine, print_table, save
 from ich_jax.models import MODELS
 from ich_jax.models.layers import GLOROT
 from ich_jax.models.proposed import Block, ProposedCNN
-from ich_jax.results import peak_memory_bytes
-from ich_jax.steps import adam, eval_step, split_model, train_step
+from ich_jax.paper import printed
+from ich_jax.paper.steps import Batch, adam, compile_steps, no_sums, split_model
+from ich_jax.plumbing.command import run_command
+from ich_jax.training.outcome import peak_memory_bytes
 
 
 class GeneralBlock(Block):
@@ -59,23 +58,26 @@ class Timed:
     """One network, compiled, with the best time of its steps so far."""
 
     def __init__(self, model: nnx.Module, batch: Batch):
-        self.optimizer, self.batch, self.key = adam(), batch, jax.random.key(0)
-        self.structure, state = split_model(model, self.optimizer)
-        self.state = jax.tree.map(jnp.copy, state)  # steps give their state away, and two networks share parameters
+        optimizer = adam()
+        structure, state = split_model(model, optimizer)
+        self.steps = compile_steps(structure, optimizer)
+        # Copied: steps give their state away, and two networks share parameters.
+        state, sums = jax.tree.map(jnp.copy, (state, no_sums()))
+        arrays = (state, sums, batch, jax.random.key(0))
+        self.state, self.sums, self.batch, self.key = jax.device_put(arrays, jax.devices()[0])
         start = time.perf_counter()
-        lowered = train_step.lower(self.structure, self.optimizer, self.state, batch, self.key)
-        compiled = lowered.compile()
+        compiled = self.steps.train.lower(self.state, self.sums, self.batch, self.key).compile()
         self.compile_seconds = time.perf_counter() - start
         cost = compiled.cost_analysis()
         self.flops = (cost[0] if isinstance(cost, list) else cost).get("flops", 0.0)
         self.train_seconds, self.eval_seconds = [], []
 
     def logits(self) -> jax.Array:
-        return eval_step(self.structure, self.state.params, self.state.batch_stats, self.batch.images)
+        return self.steps.evaluate(self.state.params, self.state.batch_stats, self.batch.images)
 
     def train(self) -> jax.Array:
-        self.state, loss, _ = train_step(self.structure, self.optimizer, self.state, self.batch, self.key)
-        return loss
+        self.state, self.sums = self.steps.train(self.state, self.sums, self.batch, self.key)
+        return self.sums.loss
 
     def round(self, steps: int) -> None:
         self.train_seconds.append(_seconds(self.train, steps))
@@ -117,7 +119,7 @@ def main(argv: list[str] | None = None) -> dict:
         for network in timed.values():
             network.round(args.steps)
     print(f"batch {args.batch_size}, {args.size}×{args.size}; {describe_machine()}")
-    rows, result, minutes = [], {}, paper.table_4()
+    rows, result, minutes = [], {}, printed.table_4()
     first = next(iter(timed.values()))
     for name, network in timed.items():
         train, answer = np.median(network.train_seconds), np.median(network.eval_seconds)

@@ -1,166 +1,18 @@
 """`python -m ich_jax.prepare SOURCE --out DIR`: DICOM slices → a prepared folder (paper: Veri Ön İşleme)."""
 
 import argparse
-import hashlib
-import json
 import os
-import shutil
-import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import PIL
-import pydicom
-from tqdm import tqdm
+from ich_jax.paper.printed import IMAGE_SIZE
+from ich_jax.plumbing.command import run_command
 
-import ich_jax
-from ich_jax.data.dicom import SliceError, read_stored, require_picture
-from ich_jax.data.labels import CLASSES
-from ich_jax.data.prepared import OTHER, Outcome, Prepared, Unfinished, open_prepared
-from ich_jax.data.preprocess import IMAGE_SIZE, slice_to_image
-from ich_jax.data.source import Member, Source, open_source, read_entry
-from ich_jax.errors import InputError, run_command
-from ich_jax.pool import map_in_processes
-from ich_jax.windowing import WINDOWS
-
-CHUNK = 16  # slices a worker takes at a time
-JOURNAL_SECONDS = 5  # a kill loses at most the work of this long
-
-Task = tuple[int, Member]  # a candidate's row and where its file is
+if TYPE_CHECKING:
+    from ich_jax.data.prepared import Prepared
 
 
-class Worker:
-    """Prepares slices and writes them straight into the memory-mapped images.npy."""
-
-    def __init__(self, images: Path, archive: Path | None):
-        self.images = np.lib.format.open_memmap(images, mode="r+")
-        self.archive = open(archive, "rb") if archive else None  # noqa: SIM115 (open for the worker's life)
-
-    def __call__(self, tasks: list[Task]) -> list[Outcome]:
-        return [self._prepare(row, member) for row, member in tasks]
-
-    def _prepare(self, row: int, member: Member) -> Outcome:
-        try:
-            raw = read_stored(read_entry(self.archive, member) if self.archive else member)
-            require_picture(raw, raw.image_id)
-        except SliceError as error:
-            return Outcome(row, "", "", "", False, f"unreadable: {error.reason}")
-        image = slice_to_image(raw, self.images.shape[1])
-        self.images[row] = image
-        digest = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
-        rows, columns = raw.stored.shape
-        return Outcome(row, raw.patient_id, raw.study_id, digest, rows != columns, "", raw.synthetic)
-
-
-def _start_worker(images: Path, archive: Path | None) -> None:
-    global _worker
-    _worker = Worker(images, archive)
-
-
-def _run_worker(tasks: list[Task]) -> list[Outcome]:
-    return _worker(tasks)
-
-
-def _outcomes(work: Unfinished, tasks: list[Task], archive: Path | None, workers: int) -> Iterator[list[Outcome]]:
-    chunks = [tasks[start : start + CHUNK] for start in range(0, len(tasks), CHUNK)]
-    if workers == 1:
-        yield from map(Worker(work.images_path, archive), chunks)
-        return
-    yield from map_in_processes(_run_worker, chunks, workers, _start_worker, (work.images_path, archive))
-
-
-def _work_off(work: Unfinished, tasks: list[Task], archive: Path | None, workers: int) -> None:
-    fresh, last = [], time.monotonic()
-    with tqdm(total=work.candidates, initial=len(work.done), unit="slice", desc="prepare", disable=None) as bar:
-        try:
-            for outcomes in _outcomes(work, tasks, archive, workers):
-                fresh += outcomes
-                bar.update(len(outcomes))
-                if time.monotonic() - last > JOURNAL_SECONDS:
-                    work.record(fresh)
-                    fresh, last = [], time.monotonic()
-        finally:
-            work.record(fresh)
-
-
-def _sort(source: Source) -> tuple[dict[str, str], dict[str, str]]:
-    """Every slice of the labels and of the source: candidates (image ID → class) and rejected (image ID → reason)."""
-    labels = source.labels
-    candidates, rejected = {}, {}
-    for image_id in sorted(labels.image_class.keys() | labels.multi_type.keys() | source.members.keys()):
-        if image_id in labels.multi_type:
-            rejected[image_id] = f"multi-type: {'+'.join(labels.multi_type[image_id])}"
-        elif image_id not in labels.image_class:
-            rejected[image_id] = "unlabelled: not in the label file"
-        elif image_id not in source.members:
-            rejected[image_id] = "missing: in the label file, but there is no such DICOM file"
-        else:
-            candidates[image_id] = labels.image_class[image_id]
-    return candidates, rejected
-
-
-def prepare(source: Source, out: Path, size: int = IMAGE_SIZE, workers: int = 1) -> Prepared:
-    """Prepare every slice of a source; the result is the same, byte for byte, for any number of workers.
-
-    Raises InputError if `out` holds another data set, the disk has no room, or no slice can be used.
-    """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: is a file; --out has to be a folder")
-    candidates, rejected = _sort(source)
-    image_ids = list(candidates)
-    listing = "\n".join(f"{image_id},{what}" for image_id, what in (candidates | rejected).items())
-    info = {
-        "image_size": size,
-        "windows_level_width_hu": WINDOWS,
-        "resize": "bilinear with anti-aliasing, after windowing at full size",
-        "wraparound_repaired": True,
-        "duplicate_labels": len(source.labels.duplicates),
-        "listing_sha256": hashlib.sha256(listing.encode()).hexdigest(),
-        "versions": {
-            "ich_jax": ich_jax.__version__,
-            "numpy": np.__version__,
-            "pillow": PIL.__version__,
-            "pydicom": pydicom.__version__,
-        },
-    }
-    job = json.dumps(info)
-    if (out / "prepare.json").exists():
-        finished = open_prepared(out)
-        wanted = json.loads(job)
-        if any(finished.info.get(key) != wanted[key] for key in wanted if key != "versions"):
-            raise InputError(f"{out}: holds a data set from {OTHER}")
-        shutil.rmtree(out / "unfinished", ignore_errors=True)
-        return finished
-    work = Unfinished(out, size, len(image_ids), job)
-    tasks = [(row, source.members[image_id]) for row, image_id in enumerate(image_ids) if row not in work.done]
-    if tasks:
-        _work_off(work, tasks, source.archive, workers)
-    work.finish(image_ids, list(candidates.values()), rejected, info)
-    return open_prepared(out)
-
-
-def report(prepared: Prepared) -> str:
-    """What the terminal says at the end."""
-    counts = prepared.info["counts"]
-    per_class = ", ".join(f"{counts['per_class'][name]} {name}" for name in CLASSES if counts["per_class"][name])
-    what = "PHANTOM, synthetic slices" if prepared.phantom else "slices"
-    lines = [f"{counts['slices']} {what} in {prepared.path}: {per_class}"]
-    with open(prepared.path / "rejected.csv", encoding="utf-8") as file:
-        next(file)
-        reasons = Counter(line.split(",", 1)[1].strip('"\n').split(":")[0] for line in file)
-    if reasons:
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(reasons.items()))
-        lines.append(f"{counts['rejected']} rejected ({kinds}): rejected.csv there says why")
-    if counts["padded_to_square"]:
-        lines.append(f"{counts['padded_to_square']} slices were not square and were centred in a square of air")
-    if prepared.info["duplicate_labels"]:
-        lines.append(f"{prepared.info['duplicate_labels']} images are in the label file twice and were counted once")
-    return "\n".join(lines)
-
-
-def main(argv: list[str] | None = None) -> Prepared:
+def main(argv: list[str] | None = None) -> "Prepared":
     parser = argparse.ArgumentParser(
         prog="python -m ich_jax.prepare",
         description="Turn DICOM slices into a prepared folder. Stopped at any moment, it goes on when run again.",
@@ -173,8 +25,12 @@ def main(argv: list[str] | None = None) -> Prepared:
     args = parser.parse_args(argv)
     if args.workers < 1 or not 1 <= args.size <= 4096:
         parser.error("--workers must be at least 1, --size from 1 to 4096")
+
+    from ich_jax.data.preparing import as_text, prepare
+    from ich_jax.data.source import open_source
+
     prepared = prepare(open_source(args.source, args.labels), args.out, args.size, args.workers)
-    print(report(prepared))
+    print(as_text(prepared))
     return prepared
 
 

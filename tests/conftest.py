@@ -1,12 +1,36 @@
 """What the tests share. The real slices come from the folder that ICH_JAX_RSNA_SAMPLE names; without it their tests
-are skipped and say so (continuous integration always sets it)."""
+are skipped and say so (continuous integration always sets it).
+
+Each test runs in an empty folder of its own, so none depends on what the checkout holds. Compiled programs are kept for
+the length of a test run, for all its processes: many tests train the same small network.
+"""
 
 import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
-from tests.make import make_prepared
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+
+_made = None
+if CACHE not in os.environ:  # before anything imports jax; worker processes inherit it
+    _made = os.environ[CACHE] = tempfile.mkdtemp(prefix="ich_jax-tests-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+
+
+def pytest_unconfigure() -> None:
+    if _made:
+        shutil.rmtree(_made, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path_factory, monkeypatch):
+    """An empty working directory."""
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +38,7 @@ def rsna_sample() -> Path:
     name = os.environ.get("ICH_JAX_RSNA_SAMPLE")
     if not name:
         pytest.skip("needs real RSNA slices: set ICH_JAX_RSNA_SAMPLE to a folder in Kaggle's layout")
-    folder = Path(name)
+    folder = ROOT / name
     assert list(folder.glob("stage_2_train/*.dcm")), f"ICH_JAX_RSNA_SAMPLE={name} holds no slices"
     return folder
 
@@ -27,4 +51,6 @@ def rsna_files(rsna_sample) -> list[Path]:
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory) -> Path:
     """A prepared folder of 96 random 32×32 images, 24 patients, six classes told apart by colour."""
+    from tests.make import make_prepared
+
     return make_prepared(tmp_path_factory.mktemp("toy") / "toy")

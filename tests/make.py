@@ -10,8 +10,8 @@ import numpy as np
 import pydicom
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from ich_jax.data.labels import CLASSES, TYPES
-from ich_jax.data.prepared import Outcome, Unfinished
+from ich_jax.data.unfinished import Candidate, Unfinished
+from ich_jax.paper.printed import CLASSES, TYPES
 
 
 def make_dicom(stored: np.ndarray | None = None, *, explicit: bool = True, drop: tuple[str, ...] = (), **tags) -> bytes:
@@ -121,6 +121,6 @@ def make_prepared(path: Path, count: int = 96, size: int = 32, seed: int = 0) ->
     images = np.lib.format.open_memmap(work.images_path, mode="r+")
     images[:] = np.clip(colours[classes][:, None, None] + rng.integers(-30, 30, images.shape), 0, 255)
     images.flush()
-    work.record(Outcome(k, f"patient {k // 4}", f"study {k // 4}", f"hash {k}", False, "") for k in range(count))
+    work.record(Candidate(k, f"patient {k // 4}", f"study {k // 4}", f"hash {k}", False, "") for k in range(count))
     work.finish([f"ID_{k:04}" for k in range(count)], [CLASSES[k] for k in classes], {}, {"duplicate_labels": 0})
     return path

@@ -19,8 +19,8 @@ import pydicom
 import pydicom.pixels
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from ich_jax.errors import InputError
-from ich_jax.windowing import AIR_HU
+from ich_jax.paper.windowing import AIR_HU
+from ich_jax.plumbing.command import InputError
 
 MAX_SIDE = 4096  # pixels; RSNA's largest slice is 768 × 768. A damaged header can ask for 65,535 × 65,535.
 PHANTOM_MARK = "ICH_JAX_PHANTOM"  # in every synthetic file's header, so that none passes for a real slice

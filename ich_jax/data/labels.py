@@ -10,11 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ich_jax.errors import InputError
-
-# S1…S6 of the paper's confusion matrices, in its order. A class index anywhere in ich_jax is a place in this tuple.
-CLASSES = ("none", "epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
-TYPES = CLASSES[1:]
+from ich_jax.paper.printed import CLASSES, TYPES
+from ich_jax.plumbing.command import InputError
 
 _BIT = {name: 1 << k for k, name in enumerate((*TYPES, "any"))}
 _ALL_SEEN = (1 << len(_BIT)) - 1

@@ -6,9 +6,9 @@ import numpy as np
 from PIL import Image
 
 from ich_jax.data.dicom import Encoding, StoredSlice, pad_to_square
-from ich_jax.windowing import lookup_table
+from ich_jax.paper.printed import IMAGE_SIZE
+from ich_jax.paper.windowing import lookup_table
 
-IMAGE_SIZE = 224
 ROWS_AT_A_TIME = 64  # keeps NumPy's 64-bit copy of the indices small enough for the processor's cache
 
 

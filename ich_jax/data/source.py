@@ -4,13 +4,14 @@ import os
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from ich_jax.data.dicom import MAX_FILE_BYTES, SliceError
 from ich_jax.data.labels import Labels, parse_labels, read_labels
-from ich_jax.errors import InputError
+from ich_jax.plumbing.command import InputError
 
 FOLDERS = ("stage_2_train", "stage_2_train_images", "stage_1_train", "stage_1_train_images")
 KAGGLE_ROOT = "rsna-intracranial-hemorrhage-detection"
@@ -115,3 +116,17 @@ def read_entry(archive: BinaryIO, info: zipfile.ZipInfo) -> bytes:
             return entry.read()
     except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, NotImplementedError) as error:
         raise SliceError(info.filename, f"damaged in the zip: {error}") from None
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """The paths themselves; for a folder, every .dcm file below it.
+
+    Raises InputError for a folder without any.
+    """
+    files = []
+    for path in paths:
+        below = sorted(path.rglob("*.dcm")) if path.is_dir() else [path]
+        if not below:
+            raise InputError(f"{path}: holds no .dcm files")
+        files += below
+    return files

@@ -2,10 +2,11 @@
 
 import argparse
 
-from ich_jax import paper, tables
-from ich_jax.errors import run_command
 from ich_jax.models import MODELS
 from ich_jax.models.ledger import Line, derivation, ledger, xla_multiply_adds
+from ich_jax.paper import printed
+from ich_jax.plumbing import tables
+from ich_jax.plumbing.command import run_command
 
 BIAS_NOTE = (
     "In training, a batch norm takes the mean off its input, and with it any bias added just before: those biases get\n"
@@ -20,9 +21,9 @@ def print_ledger(name: str, image_size: int) -> list[Line]:
     rows = [(line.name, line.kind, "×".join(map(str, line.shape)), *(f"{n:,}" for n in line[3:])) for line in lines]
     rows.append(("all", "", "", f"{trainable:,}", f"{total:,}", f"{cost:,}"))
     header = ("layer", "kind", "output", "trainable", "total", "multiply-adds")
-    printed = paper.table_3()[name]["parameters_millions"]
+    millions = printed.table_3()[name]["parameters_millions"]
     print(f"{name}, {image_size}×{image_size}\n\n{tables.text(header, rows)}\n")
-    print(f"The paper prints {printed:.3f} M parameters (Table 3).")
+    print(f"The paper prints {millions:.3f} M parameters (Table 3).")
     print(f"Multiply-adds by XLA's own count: {xla_multiply_adds(MODELS[name], image_size) / cost:.3f} times ours.\n")
     return lines
 

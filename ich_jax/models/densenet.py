@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ich_jax.models.layers import average_pool_2x2, batch_norm, conv, conv_1x1, dense, max_pool_3x3
+from ich_jax.models.layers import NORM_MOMENTUM, average_pool_2x2, batch_norm, conv, conv_1x1, dense, max_pool_3x3
 
 GROWTH = 32  # channels that a layer adds
 BOTTLENECK = 4 * GROWTH
@@ -23,10 +23,10 @@ LAYERS = (6, 12, 24, 16)
 class DenseLayer(nnx.Module):
     """(B, H, W, channels) → (B, H, W, channels + GROWTH)."""
 
-    def __init__(self, channels: int, *, rngs: nnx.Rngs):
-        self.norm_1 = batch_norm(channels, rngs=rngs)
+    def __init__(self, channels: int, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs):
+        self.norm_1 = batch_norm(channels, norm_momentum, rngs=rngs)
         self.reduce = conv_1x1(channels, BOTTLENECK, rngs=rngs)
-        self.norm_2 = batch_norm(BOTTLENECK, rngs=rngs)
+        self.norm_2 = batch_norm(BOTTLENECK, norm_momentum, rngs=rngs)
         self.conv = conv(BOTTLENECK, GROWTH, size=3, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -38,8 +38,8 @@ class DenseLayer(nnx.Module):
 class Transition(nnx.Module):
     """(B, H, W, channels) → (B, ⌈H/2⌉, ⌈W/2⌉, channels / 2)."""
 
-    def __init__(self, channels: int, *, rngs: nnx.Rngs):
-        self.norm = batch_norm(channels, rngs=rngs)
+    def __init__(self, channels: int, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs):
+        self.norm = batch_norm(channels, norm_momentum, rngs=rngs)
         self.reduce = conv_1x1(channels, channels // 2, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -49,16 +49,18 @@ class Transition(nnx.Module):
 class DenseNet121(nnx.Module):
     """Images (B, image_size, image_size, 3), float in 0…1 → logits (B, classes). Any image size: the pool is global."""
 
-    def __init__(self, image_size: int = 224, classes: int = 6, *, rngs: nnx.Rngs):
+    def __init__(
+        self, image_size: int = 224, classes: int = 6, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs
+    ):
         channels = 64
         self.stem = conv(3, channels, size=7, stride=2, rngs=rngs)
         stages = []
         for block, layers in enumerate(LAYERS):
             if block > 0:
-                stages.append(Transition(channels, rngs=rngs))
+                stages.append(Transition(channels, norm_momentum, rngs=rngs))
                 channels //= 2
             for _ in range(layers):
-                stages.append(DenseLayer(channels, rngs=rngs))
+                stages.append(DenseLayer(channels, norm_momentum, rngs=rngs))
                 channels += GROWTH
         self.stages = nnx.List(stages)
         self.dense = dense(channels, classes, rngs=rngs)

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ich_jax.models.layers import conv, conv_1x1, dense, max_pool_3x3
+from ich_jax.models.layers import NORM_MOMENTUM, conv, conv_1x1, dense, max_pool_3x3
 
 # Output channels of a module's branches: 1×1, 3×3 (reduced to, then), 5×5 (reduced to, then), pool; or a max-pool.
 MODULES = (
@@ -58,9 +58,11 @@ class InceptionModule(nnx.Module):
 
 class InceptionV1(nnx.Module):
     """Images (B, image_size, image_size, 3), float in 0…1 → logits (B, classes). Any image size from 32: the pool is
-    global. In training, `rngs` has a stream `dropout`."""
+    global. In training, `rngs` has a stream `dropout`. It has no batch norm, so `norm_momentum` does nothing."""
 
-    def __init__(self, image_size: int = 224, classes: int = 6, *, rngs: nnx.Rngs):
+    def __init__(
+        self, image_size: int = 224, classes: int = 6, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs
+    ):
         self.stem = conv(3, 64, size=7, stride=2, rngs=rngs)
         self.reduce = conv_1x1(64, 64, rngs=rngs)
         self.conv = conv(64, 192, size=3, rngs=rngs)

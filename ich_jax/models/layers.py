@@ -41,13 +41,14 @@ def dense(inputs: int, outputs: int, *, rngs: nnx.Rngs) -> nnx.Linear:
     return nnx.Linear(inputs, outputs, kernel_init=GLOROT, rngs=rngs)
 
 
-def batch_norm(channels: int, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
-    return nnx.BatchNorm(channels, momentum=NORM_MOMENTUM, epsilon=NORM_EPSILON, rngs=rngs)
+def batch_norm(channels: int, momentum: float, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
+    """`momentum` is how much the running mean and variance keep at each step."""
+    return nnx.BatchNorm(channels, momentum=momentum, epsilon=NORM_EPSILON, rngs=rngs)
 
 
 def max_pool_3x3(x: jax.Array, stride: int = 2, padding: str = "SAME") -> jax.Array:
     """3×3 max-pool, by default with stride 2, padded 'same': (B, H, W, C) → (B, ⌈H/2⌉, ⌈W/2⌉, C)."""
-    return nnx.max_pool(x, (3, 3), strides=(stride, stride), padding=padding)
+    return nnx.max_pool(x, window_shape=(3, 3), strides=(stride, stride), padding=padding)
 
 
 def average_pool_2x2(x: jax.Array) -> jax.Array:

@@ -1,16 +1,15 @@
 """The parameter ledger: what each layer of a network puts out, holds and costs (paper: Önerilen Model, Table 3)."""
 
-from contextlib import ExitStack
+from collections.abc import Iterator
 from math import prod
 from typing import NamedTuple
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ich_jax import paper
 from ich_jax.models.proposed import WIDTHS, ProposedCNN
+from ich_jax.paper import printed
 
 
 class Line(NamedTuple):
@@ -25,37 +24,44 @@ class Line(NamedTuple):
 
 
 def ledger(network: type[nnx.Module], image_size: int = 224, classes: int = 6) -> list[Line]:
-    """The layers in the order in which an image meets them. Nothing is computed but shapes."""
-    lines = []
+    """The layers in the order in which the network's `__init__` makes them, which in ours is the order in which an
+    image meets them. Nothing is computed but shapes."""
+    layers = []
 
-    def trace(image: jax.Array) -> jax.Array:
-        model = _evaluating(network(image_size, classes, rngs=nnx.Rngs(0)))
-        names = {id(module): ".".join(map(str, path)) for path, module in nnx.iter_modules(model)}
-        with ExitStack() as stack:
-            for kind in (nnx.Conv, nnx.Linear, nnx.BatchNorm):
-                stack.enter_context(mock.patch.object(kind, "__call__", _recorded(kind, names, lines)))
-            return model(image)
+    def trace(image: jax.Array) -> nnx.State:
+        model = network(image_size, classes, rngs=nnx.Rngs(0))
+        layers.extend(_layers(model))
+        _, outputs = nnx.capture(_evaluating(model), nnx.Intermediate, method_outputs=nnx.Intermediate)(image)
+        return nnx.to_pure_dict(outputs)
 
-    jax.eval_shape(trace, jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32))
-    return lines
+    outputs = jax.eval_shape(trace, jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32))
+    return [_line(path, module, outputs) for path, module in layers]
+
+
+def _layers(module: nnx.Module, path: tuple = ()) -> Iterator[tuple[tuple, nnx.Module]]:
+    """(path, layer) for each layer with parameters."""
+    children = enumerate(module) if isinstance(module, nnx.List) else vars(module).items()
+    for name, child in children:
+        if isinstance(child, (nnx.Conv, nnx.Linear, nnx.BatchNorm)):
+            yield (*path, name), child
+        elif isinstance(child, nnx.Module):
+            yield from _layers(child, (*path, name))
 
 
 def _evaluating(model: nnx.Module) -> nnx.Module:
     return nnx.view(model, use_running_average=True, deterministic=True, raise_if_not_found=False)
 
 
-def _recorded(kind: type[nnx.Module], names: dict[int, str], lines: list[Line]):
-    original = kind.__call__
-
-    def call(module: nnx.Module, x: jax.Array, *args, **kwargs) -> jax.Array:
-        y = original(module, x, *args, **kwargs)
-        trainable = sum(prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(module, nnx.Param)))
-        statistics = sum(prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(module, nnx.BatchStat)))
-        cost = multiply_adds(module, y.shape[1:])
-        lines.append(Line(names[id(module)], _kind(module), y.shape[1:], trainable, trainable + statistics, cost))
-        return y
-
-    return call
+def _line(path: tuple, module: nnx.Module, outputs: dict) -> Line:
+    for name in path:
+        outputs = outputs[name]
+    shape = outputs["__call__"][0].shape[1:]
+    trainable, statistics = (
+        sum(prod(leaf.shape) for leaf in jax.tree.leaves(nnx.state(module, kind)))
+        for kind in (nnx.Param, nnx.BatchStat)
+    )
+    cost = multiply_adds(module, shape)
+    return Line(".".join(map(str, path)), _kind(module), shape, trainable, trainable + statistics, cost)
 
 
 def _kind(module: nnx.Module) -> str:
@@ -93,7 +99,7 @@ def derivation() -> str:
     """How the printed parameter count of the proposed network gives its strides and padding away."""
     lines = ledger(ProposedCNN)
     body = sum(line.total for line in lines[:-1])
-    printed = paper.table_3()["proposed"]["parameters_millions"] * 1e6
+    count = printed.table_3()["proposed"]["parameters_millions"] * 1e6
     features = 4 * WIDTHS[-1]
     halvings = (224, 112, 56, 28, 14, 7, 4)
     thirds = (224, 224, 74, 37, 18, 9, 4)
@@ -107,7 +113,7 @@ of side s, and has 6·{features}·s² + 6 parameters:
 
   {"; ".join(f"s = {side}: {total / 1e6:.3f} M in all" for side, total in sides)}
 
-The paper prints {printed / 1e6:.3f} M (cut off after three decimals), so s = 4. Two ways lead from 224 to 4:
+The paper prints {count / 1e6:.3f} M (cut off after three decimals), so s = 4. Two ways lead from 224 to 4:
 
   conv stride 2, max-pool stride 2, average pools 2×2, all padded 'same': {" → ".join(map(str, halvings))}
   conv stride 1, max-pool stride 3, nothing padded in the pools:         {" → ".join(map(str, thirds))}
@@ -126,5 +132,5 @@ def _cost(stem: int, sides: tuple[int, ...]) -> int:
 
 
 def _ratio(network: str) -> str:
-    minutes = paper.table_4()
+    minutes = printed.table_4()
     return f"{minutes[network] / minutes['proposed']:.1f}"

@@ -12,7 +12,7 @@ only what is trained: 3,224,070 of 3,245,958.
 import jax
 from flax import nnx
 
-from ich_jax.models.layers import batch_norm, conv, conv_1x1, dense, depthwise
+from ich_jax.models.layers import NORM_MOMENTUM, batch_norm, conv, conv_1x1, dense, depthwise
 
 # Output channels and stride of each separable convolution.
 SEPARABLE = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1))
@@ -21,11 +21,11 @@ SEPARABLE = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 
 class Separable(nnx.Module):
     """(B, H, W, inputs) → (B, ⌈H/stride⌉, ⌈W/stride⌉, outputs)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, *, rngs: nnx.Rngs):
+    def __init__(self, inputs: int, outputs: int, stride: int, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs):
         self.depthwise = depthwise(inputs, size=3, stride=stride, rngs=rngs)
-        self.norm_1 = batch_norm(inputs, rngs=rngs)
+        self.norm_1 = batch_norm(inputs, norm_momentum, rngs=rngs)
         self.pointwise = conv_1x1(inputs, outputs, rngs=rngs)
-        self.norm_2 = batch_norm(outputs, rngs=rngs)
+        self.norm_2 = batch_norm(outputs, norm_momentum, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         x = nnx.relu(self.norm_1(self.depthwise(x)))
@@ -35,13 +35,15 @@ class Separable(nnx.Module):
 class MobileNet(nnx.Module):
     """Images (B, image_size, image_size, 3), float in 0…1 → logits (B, classes). Any image size: the pool is global."""
 
-    def __init__(self, image_size: int = 224, classes: int = 6, *, rngs: nnx.Rngs):
+    def __init__(
+        self, image_size: int = 224, classes: int = 6, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs
+    ):
         channels = 32
         self.stem = conv(3, channels, size=3, stride=2, rngs=rngs)
-        self.norm = batch_norm(channels, rngs=rngs)
+        self.norm = batch_norm(channels, norm_momentum, rngs=rngs)
         blocks = []
         for outputs, stride in SEPARABLE:
-            blocks.append(Separable(channels, outputs, stride, rngs=rngs))
+            blocks.append(Separable(channels, outputs, stride, norm_momentum, rngs=rngs))
             channels = outputs
         self.blocks = nnx.List(blocks)
         self.dense = dense(channels, classes, rngs=rngs)

@@ -11,7 +11,7 @@ The paper prints no strides and no padding; its parameter count gives them away.
 import jax
 from flax import nnx
 
-from ich_jax.models.layers import average_pool_2x2, batch_norm, conv, conv_1x1, dense, max_pool_3x3
+from ich_jax.models.layers import NORM_MOMENTUM, average_pool_2x2, batch_norm, conv, conv_1x1, dense, max_pool_3x3
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -19,9 +19,9 @@ WIDTHS = (64, 128, 256, 512)
 class Stem(nnx.Module):
     """(B, S, S, 3) → (B, S/4, S/4, 64)."""
 
-    def __init__(self, *, rngs: nnx.Rngs):
+    def __init__(self, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs):
         self.conv = conv(3, 64, size=7, stride=2, rngs=rngs)
-        self.norm = batch_norm(64, rngs=rngs)
+        self.norm = batch_norm(64, norm_momentum, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         x = nnx.relu(self.conv(x))
@@ -32,10 +32,10 @@ class Stem(nnx.Module):
 class Block(nnx.Module):
     """(B, H, H, channels) → (B, ⌈H/2⌉, ⌈H/2⌉, 4·width)."""
 
-    def __init__(self, channels: int, width: int, *, rngs: nnx.Rngs):
+    def __init__(self, channels: int, width: int, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs):
         self.reduce = conv_1x1(channels, width, rngs=rngs)
         self.conv = conv(width, width, size=3, rngs=rngs)
-        self.norm = batch_norm(width, rngs=rngs)
+        self.norm = batch_norm(width, norm_momentum, rngs=rngs)
         self.expand = conv_1x1(width, 4 * width, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -52,10 +52,14 @@ class ProposedCNN(nnx.Module):
     Softmax is left to the loss, which is more exact on logits. `rngs` is for networks with dropout; this has none.
     """
 
-    def __init__(self, image_size: int = 224, classes: int = 6, *, rngs: nnx.Rngs):
-        self.stem = Stem(rngs=rngs)
+    def __init__(
+        self, image_size: int = 224, classes: int = 6, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs
+    ):
+        self.stem = Stem(norm_momentum, rngs=rngs)
         channels = (64, *(4 * width for width in WIDTHS))
-        self.blocks = nnx.List(Block(before, width, rngs=rngs) for before, width in zip(channels, WIDTHS, strict=False))
+        self.blocks = nnx.List(
+            Block(before, width, norm_momentum, rngs=rngs) for before, width in zip(channels, WIDTHS, strict=False)
+        )
         side = -(-image_size // 2 ** (2 + len(WIDTHS)))  # ⌈image_size / 64⌉
         self.dense = dense(side * side * channels[-1], classes, rngs=rngs)
 
@@ -63,4 +67,4 @@ class ProposedCNN(nnx.Module):
         x = self.stem(x)
         for block in self.blocks:
             x = block(x)
-        return self.dense(x.reshape(len(x), -1))
+        return self.dense(x.reshape(x.shape[0], -1))

@@ -1,0 +1,128 @@
+"""One step of training and one of evaluation: pure functions, for XLA to compile (paper: Hiperparametre Seçimleri)."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from ich_jax.paper.printed import BETA1, LEARNING_RATE
+
+Tree = Any  # a pytree of arrays
+
+
+class Batch(NamedTuple):
+    images: jax.Array  # (B, size, size, 3) uint8
+    classes: jax.Array  # (B,) int32, places in printed.CLASSES
+
+
+class TrainState(NamedTuple):
+    """All that training changes."""
+
+    step: jax.Array  # () int32, steps taken
+    params: Tree
+    batch_stats: Tree  # batch norm's running mean and variance
+    optimizer: Tree  # Adam's two moments and its step count
+
+
+class Sums(NamedTuple):
+    """What an epoch adds up step by step. It stays on the device, so that no step waits for the host to look."""
+
+    loss: jax.Array  # () float32, over slices
+    correct: jax.Array  # () int32
+    slices: jax.Array  # () int32
+
+
+def no_sums() -> Sums:
+    return Sums(jnp.zeros((), jnp.float32), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
+
+
+def adam(learning_rate: float | optax.Schedule = LEARNING_RATE, beta1: float = BETA1) -> optax.GradientTransformation:
+    """Adam with the paper's settings; β2 and ε, which it does not state, are Keras's (Optax's ε would be 1e-8).
+
+    A learning rate that decays is a schedule, a function of the number of steps taken.
+    """
+    return optax.adam(learning_rate, b1=beta1, b2=0.999, eps=1e-7)
+
+
+def split_model(model: nnx.Module, optimizer: optax.GradientTransformation) -> tuple[nnx.GraphDef, TrainState]:
+    """A network as its structure and its arrays, before the first step."""
+    structure, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
+    return structure, TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimizer.init(params))
+
+
+def join_model(structure: nnx.GraphDef, params: Tree, batch_stats: Tree, *, training: bool) -> nnx.Module:
+    """The network again. In training, batch norm uses the batch and dropout drops; in evaluation neither."""
+    model = nnx.merge(structure, params, batch_stats, copy=True)
+    return nnx.view(model, use_running_average=not training, deterministic=not training, raise_if_not_found=False)
+
+
+def normalise(images: jax.Array) -> jax.Array:
+    """The network's input scale, which the paper does not state: uint8 / 255, float32 in 0…1."""
+    return images.astype(jnp.float32) / 255
+
+
+def loss_fn(
+    params: Tree, batch_stats: Tree, structure: nnx.GraphDef, batch: Batch, key: jax.Array
+) -> tuple[jax.Array, tuple[Tree, jax.Array]]:
+    """Mean cross-entropy of a batch; beside it the moved batch statistics and the number of right answers."""
+    model = join_model(structure, params, batch_stats, training=True)
+    logits = model(normalise(batch.images), rngs=nnx.Rngs(dropout=key))  # (B, 6)
+    loss = optax.softmax_cross_entropy_with_integer_labels(logits, batch.classes).mean()
+    correct = jnp.sum(jnp.argmax(logits, axis=-1) == batch.classes)
+    return loss, (nnx.state(model, nnx.BatchStat), correct)
+
+
+def train_step(
+    structure: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
+    state: TrainState,
+    sums: Sums,
+    batch: Batch,
+    key: jax.Array,
+) -> tuple[TrainState, Sums]:
+    """One gradient step.
+
+    Args:
+        structure, optimizer: from `split_model`.
+        state: before the step.
+        sums: of the epoch so far; what the batch adds is measured before the step.
+        batch: the slices to learn from.
+        key: of the whole training's dropout; each step makes its own of it.
+    """
+    gradient = jax.value_and_grad(loss_fn, has_aux=True)
+    step_key = jax.random.fold_in(key, state.step)
+    (loss, (batch_stats, correct)), gradients = gradient(state.params, state.batch_stats, structure, batch, step_key)
+    updates, moments = optimizer.update(gradients, state.optimizer, state.params)
+    size = batch.classes.shape[0]
+    return (
+        TrainState(state.step + 1, optax.apply_updates(state.params, updates), batch_stats, moments),
+        Sums(sums.loss + loss * size, sums.correct + correct, sums.slices + size),
+    )
+
+
+def eval_step(structure: nnx.GraphDef, params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
+    """Logits (B, 6) of uint8 images (B, size, size, 3), in evaluation mode."""
+    return join_model(structure, params, batch_stats, training=False)(normalise(images))
+
+
+class CompiledSteps(NamedTuple):
+    """The two steps of one network. `train` gives the old state's memory away: do not use that state again."""
+
+    train: Callable[[TrainState, Sums, Batch, jax.Array], tuple[TrainState, Sums]]
+    evaluate: Callable[[Tree, Tree, jax.Array], jax.Array]  # (params, batch_stats, images) → logits
+
+
+def compile_steps(structure: nnx.GraphDef, optimizer: optax.GradientTransformation) -> CompiledSteps:
+    """`train_step` and `eval_step`, each compiled at its first call with a batch of another size.
+
+    The structure is closed over: as an argument it would be hashed at every call.
+    """
+
+    return CompiledSteps(
+        train=jax.jit(partial(train_step, structure, optimizer), donate_argnums=0),
+        evaluate=jax.jit(partial(eval_step, structure)),
+    )

@@ -1,0 +1,54 @@
+"""What goes wrong outside the code: one exception type, and how a command reports it."""
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+
+class InputError(Exception):
+    """Bad data, settings or surroundings that the user can put right. The message is one line that says how."""
+
+
+def run_command(main: Callable[[], object], interrupted: str = "stopped", *, at_once: bool = False) -> None:
+    """Run a command's `main`; on trouble print one line to stderr and exit.
+
+    Exit code 2 for bad input, an unreadable or unwritable file or a full disk; 130 for Ctrl-C, with the sentence
+    `interrupted`.
+    Anything else is a bug in ich_jax and keeps its traceback.
+
+    Args:
+        main: the command.
+        interrupted: what to say after Ctrl-C.
+        at_once: leave without Python's clearing up after Ctrl-C: for libraries whose own threads crash under it.
+    """
+    speak_utf8()
+    try:
+        main()
+        sys.stdout.flush()
+    except InputError as error:
+        _leave(str(error), 2)
+    except BrokenPipeError:  # the reader of our output has left, as in `predict … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        _leave(f"{where}{error.strerror or error}", 2)
+    except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not cut the leaving off
+        print(f"\n{interrupted}", file=sys.stderr, flush=True)
+        if at_once:
+            os._exit(130)
+        sys.exit(130)
+
+
+def speak_utf8() -> None:
+    """Print UTF-8, whatever the terminal's old code page is: it may lack × and ≤, and what UTF-8 lacks is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def _leave(message: str, code: int) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(code)

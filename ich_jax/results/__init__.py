@@ -1,0 +1,8 @@
+"""What came out, held against the paper.
+
+audit              the paper's tables, recomputed from its own confusion matrices
+reproduction       the paper's five trainings, and the report
+side_by_side       its tables and figures beside ours
+beyond_the_paper   what it does not have: intervals, pairs, calibration, patients kept apart
+bootstrap          how far a figure might have come out otherwise
+"""

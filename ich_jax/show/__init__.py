@@ -1,0 +1,5 @@
+"""What people look at.
+
+figures    every figure; the only file that imports matplotlib
+document   a report as Markdown and as one HTML file
+"""

@@ -1,0 +1,133 @@
+"""Every figure. The only file that imports matplotlib; each function returns a Figure and shows or saves nothing."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from ich_jax.paper.metrics import Calibration, recall
+from ich_jax.paper.printed import CLASSES
+
+History = Sequence[dict[str, float]]
+
+
+def loss_curves(history: History, best_epoch: int, title: str = "") -> Figure:
+    """Training and validation loss per epoch, the best epoch marked (paper: Fig. 5)."""
+    return _curves(history, best_epoch, "loss", "cross-entropy loss (nats)", title)
+
+
+def accuracy_curves(history: History, best_epoch: int, title: str = "") -> Figure:
+    """Training and validation accuracy per epoch, the best epoch marked (paper: Fig. 6)."""
+    return _curves(history, best_epoch, "accuracy", "accuracy (share of slices)", title)
+
+
+def _curves(history: History, best_epoch: int, quantity: str, label: str, title: str) -> Figure:
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
+    epochs = [row["epoch"] for row in history]
+    axes.plot(epochs, [row[f"train_{quantity}"] for row in history], "o--", color="tab:blue", label="training")
+    axes.plot(
+        epochs,
+        [row[f"validation_{quantity}"] for row in history],
+        "s-",
+        color="tab:orange",
+        label="validation",
+    )
+    axes.axvline(best_epoch, color="0.5", linestyle=":", label=f"best epoch ({best_epoch}, lowest validation loss)")
+    axes.set(xlabel="epoch", ylabel=label, title=title)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def confusion_figure(confusion: np.ndarray, title: str = "") -> Figure:
+    """Counts, and below each its share of the row; the shade is the share, so the diagonal's shade is recall.
+
+    Args:
+        confusion: (6, 6) counts, rows actual.
+    """
+    rows = confusion.sum(axis=1, keepdims=True)
+    shares = np.divide(confusion, rows, out=np.zeros(confusion.shape), where=rows > 0)
+    figure = Figure(figsize=(7.5, 6.5), layout="constrained")
+    axes = figure.subplots()
+    shade = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(shade, label="share of the row", shrink=0.8)
+    for (row, column), count in np.ndenumerate(confusion):
+        share = f"\n{shares[row, column]:.1%}" if rows[row] else ""
+        colour = "white" if shares[row, column] > 0.5 else "black"
+        axes.text(column, row, f"{count:,}{share}", ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(CLASSES)), CLASSES, rotation=30, ha="right")
+    labels = [f"{name}\nrecall {r:.2f}" if n else f"{name}\n(no slice)" for name, r, n in _rows(confusion)]
+    axes.set_yticks(range(len(CLASSES)), labels)
+    axes.set(xlabel="predicted", ylabel="actual", title=title)
+    return figure
+
+
+def _rows(confusion: np.ndarray) -> zip:
+    return zip(CLASSES, recall(confusion), confusion.sum(axis=1), strict=True)
+
+
+def windows_panel(image: np.ndarray, title: str = "") -> Figure:
+    """The three windows in grey and their RGB stack (paper: Fig. 3).
+
+    Args:
+        image: (size, size, 3) uint8, as in a prepared folder.
+    """
+    figure = Figure(figsize=(11, 3.7), layout="constrained")
+    names = ("brain (red)\nlevel 40, width 80 HU", "subdural (green)\nlevel 80, width 200 HU")
+    names += ("bone (blue)\nlevel 600, width 2800 HU", "stacked as RGB\n")
+    panels: np.ndarray[Axes] = figure.subplots(1, 4)
+    for channel, axes in enumerate(panels):
+        axes.imshow(image[..., channel] if channel < 3 else image, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(names[channel], fontsize=9)
+        axes.set_axis_off()
+    figure.suptitle(f"{title}\n", fontsize=11)
+    return figure
+
+
+def montage(images: np.ndarray, title: str = "") -> Figure:
+    """A row for each class; in it several slices, each in the three windows side by side.
+
+    Args:
+        images: (6, slices, side, side, 3) uint8, the classes in the order of CLASSES.
+    """
+    classes, slices, side, _, _ = images.shape
+    gap = side // 12
+    canvas = np.full((classes * side, slices, 3 * side + gap), 255, np.uint8)
+    canvas[:, :, : 3 * side] = images.transpose(0, 2, 1, 4, 3).reshape(classes * side, slices, 3 * side)
+    figure = Figure(figsize=(12, 11 * classes / (3.1 * slices) + 0.6), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(canvas.reshape(classes * side, -1)[:, :-gap], cmap="gray", vmin=0, vmax=255)
+    axes.set_yticks((np.arange(classes) + 0.5) * side, CLASSES)
+    axes.set_xticks(
+        [s * (3 * side + gap) + (w + 0.5) * side for s in range(slices) for w in range(3)],
+        ["brain", "subdural", "bone"] * slices,
+    )
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_title(title)
+    return figure
+
+
+def reliability_diagram(found: Mapping[str, Calibration], title: str = "") -> Figure:
+    """Accuracy against confidence, one line a network; on the diagonal a network is as sure as it should be."""
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], ":", color="0.5", label="as sure as it should be")
+    for (name, bins), marker in zip(found.items(), itertools.cycle("osD^vP")):
+        some = bins.counts > 0
+        axes.plot(bins.confidence[some], bins.accuracy[some], f"{marker}-", markersize=4, label=name)
+    axes.set(
+        xlabel="mean probability of the named class",
+        ylabel="share of right answers",
+        xlim=(0, 1),
+        ylim=(0, 1),
+        title=title,
+    )
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+    return figure

@@ -1,0 +1,76 @@
+"""A trained network's answers: logits for rows of a prepared folder, probabilities for DICOM files."""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from ich_jax.data.dicom import SliceError, read_stored, require_picture
+from ich_jax.data.prepared import Prepared
+from ich_jax.data.preprocess import slice_to_image
+from ich_jax.paper.metrics import log_softmax
+from ich_jax.paper.printed import CLASSES
+from ich_jax.paper.steps import TrainState
+from ich_jax.plumbing.parallel import map_ahead
+from ich_jax.training.batches import evaluation_batches
+from ich_jax.training.network import Network
+
+BATCH = 32  # slices at a time, whatever the training's batch size: evaluation does not depend on it
+FILES = 16
+UNDER_WAY = 4  # batches that the device may have before the host reads an answer
+
+
+def answer(network: Network, state: TrainState, prepared: Prepared, rows: np.ndarray, what: str) -> np.ndarray:
+    """Logits of `rows` in order, (M, 6) float32. `what` is the progress bar's name."""
+    found, under_way = [], deque()
+    with tqdm(total=len(rows), unit="slice", desc=what, leave=False, disable=None) as bar:
+
+        def read_oldest() -> None:
+            found.append(np.asarray(under_way.popleft()))
+            bar.update(BATCH)
+
+        for batch in evaluation_batches(prepared.images, prepared.classes, rows, BATCH):
+            under_way.append(network.steps.evaluate(state.params, state.batch_stats, batch.images))
+            if len(under_way) == UNDER_WAY:
+                read_oldest()
+        while under_way:
+            read_oldest()
+    return np.concatenate(found)[: len(rows)]  # the last batch is filled up
+
+
+def predict(network: Network, state: TrainState, image_size: int, files: list[Path]) -> Iterator[dict]:
+    """One answer a file, in order: {"file", "predicted", "probabilities": {class: p}}, or {"file", "error"}."""
+
+    def read(part: Iterable[Path]) -> list[np.ndarray | SliceError]:
+        return [_read(path, image_size) for path in part]
+
+    parts = [files[start : start + FILES] for start in range(0, len(files), FILES)]
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        for part, read_part in zip(parts, map_ahead(reader, read, parts, ahead=2), strict=True):
+            images = np.zeros((FILES, image_size, image_size, 3), np.uint8)
+            for place, image in enumerate(read_part):
+                if not isinstance(image, SliceError):
+                    images[place] = image
+            logits = network.steps.evaluate(state.params, state.batch_stats, jax.device_put(images, jax.devices()[0]))
+            for path, image, shares in zip(part, read_part, np.exp(log_softmax(np.asarray(logits))), strict=False):
+                if isinstance(image, SliceError):
+                    yield {"file": str(path), "error": image.reason}
+                else:
+                    yield {
+                        "file": str(path),
+                        "predicted": CLASSES[shares.argmax()],
+                        "probabilities": dict(zip(CLASSES, shares.tolist(), strict=True)),
+                    }
+
+
+def _read(path: Path, size: int) -> np.ndarray | SliceError:
+    try:
+        raw = read_stored(path)
+        require_picture(raw, str(path))
+        return slice_to_image(raw, size)
+    except SliceError as error:
+        return error

@@ -1,0 +1,63 @@
+"""A network as training and inference use it: its structure, and its two steps, compiled once."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import optax
+from flax import nnx
+
+from ich_jax.models import MODELS
+from ich_jax.paper.printed import CLASSES
+from ich_jax.paper.steps import CompiledSteps, TrainState, adam, compile_steps, split_model
+from ich_jax.training.config import Found, Settings
+
+
+@dataclass(frozen=True)
+class Network:
+    """`steps` are compiled at their first call, so whoever asks the same network again does not compile again."""
+
+    structure: nnx.GraphDef
+    steps: CompiledSteps
+    like: TrainState  # shapes, dtypes and the device of its state, without values
+    draw: Callable[[jax.Array], TrainState]  # key → a state with fresh weights, on the device on which it stays
+
+
+def build(settings: Settings, found: Found) -> Network:
+    """The network and optimizer of a training. No weight is drawn yet."""
+    optimizer = adam(learning_rate(settings, found), settings.beta1)
+    network, structures = MODELS[settings.model], []
+
+    def draw_weights(key: jax.Array) -> TrainState:
+        model = network(found.image_size, len(CLASSES), settings.norm_momentum, rngs=nnx.Rngs(params=key))
+        structure, state = split_model(model, optimizer)
+        structures.append(structure)
+        return state
+
+    # Arrays that are not bound to a device, as fresh ones are not, would make JAX compile every step twice.
+    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    shapes = jax.eval_shape(draw_weights, weights_key(settings))
+    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
+    draw = jax.jit(draw_weights, out_shardings=device)
+    return Network(structures[0], compile_steps(structures[0], optimizer), like, draw)
+
+
+def learning_rate(settings: Settings, found: Found) -> float | optax.Schedule:
+    """Constant, or half a cosine from the first step to 0 after the last (SGDR, Loshchilov and Hutter 2017)."""
+    if settings.decay == "none":
+        return settings.learning_rate
+    steps = -(-found.slices["train"] // settings.batch_size)  # of an epoch
+    return optax.cosine_decay_schedule(settings.learning_rate, settings.epochs * steps)
+
+
+def weights_key(settings: Settings) -> jax.Array:
+    return _keys(settings)[0]
+
+
+def dropout_key(settings: Settings) -> jax.Array:
+    return _keys(settings)[1]
+
+
+def _keys(settings: Settings) -> jax.Array:
+    """The root key, split by purpose."""
+    return jax.random.split(jax.random.key(settings.seed))

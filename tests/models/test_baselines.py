@@ -1,0 +1,114 @@
+"""DenseNet121, MobileNet and Inception v1; what holds for every network, the proposed one included."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from ich_jax.models import MODELS
+from ich_jax.models.inception import DROPOUT, InceptionV1
+from ich_jax.paper import printed
+from ich_jax.paper.steps import Batch, adam, eval_step, join_model, split_model, train_step
+
+# paper.md, Table 3: trainable and total.
+COUNTS = {
+    "proposed": (5_432_198, 5_434_246),
+    "densenet121": (6_968_070, 7_049_542),
+    "mobilenet": (3_224_070, 3_245_958),
+    "inception_v1": (5_979_702, 5_979_702),
+}
+PRINTED = {"proposed": 1, "densenet121": 1, "mobilenet": 0, "inception_v1": 1}  # which of the two the paper prints
+
+
+def leaves(tree) -> int:
+    return sum(x.size for x in jax.tree.leaves(tree))
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def network(request):
+    """(name, structure, state) at 64×64."""
+    model = MODELS[request.param](64, 6, rngs=nnx.Rngs(0))
+    return request.param, *split_model(model, adam(1e-3, 0.9))
+
+
+@pytest.fixture(scope="module")
+def batch():
+    rng = np.random.default_rng(0)
+    return Batch(jnp.asarray(rng.integers(0, 256, (4, 64, 64, 3), np.uint8)), jnp.asarray([0, 1, 2, 5], jnp.int32))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_parameter_counts_are_the_papers(name):
+    model = nnx.eval_shape(lambda: MODELS[name](rngs=nnx.Rngs(0)))
+    _, params, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
+    counts = (leaves(params), leaves(params) + leaves(statistics))
+    assert counts == COUNTS[name]
+    printed = printed.table_3()[name]["parameters_millions"]
+    assert int(counts[PRINTED[name]] / 1000) == round(printed * 1000), "cut off after three decimals"
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("size", "classes"), [(224, 6), (96, 2), (65, 3)])
+def test_other_sizes_and_class_counts(name, size, classes):
+    def answer(images):
+        model = MODELS[name](size, classes, rngs=nnx.Rngs(0))
+        return nnx.view(model, use_running_average=True, deterministic=True, raise_if_not_found=False)(images)
+
+    logits = jax.eval_shape(answer, jax.ShapeDtypeStruct((2, size, size, 3), jnp.float32))
+    assert logits.shape == (2, classes)
+
+
+def test_no_branch_is_dead(network, batch):
+    """In evaluation mode; in training a batch norm cancels the bias before it."""
+    _, structure, state = network
+
+    @jax.jit
+    def gradient(params):
+        def loss(params):
+            model = join_model(structure, params, state.batch_stats, training=False)
+            logits = model(batch.images.astype(jnp.float32) / 255)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, batch.classes).mean()
+
+        return jax.grad(loss)(params)
+
+    for path, tensor in jax.tree_util.tree_leaves_with_path(gradient(state.params)):
+        assert np.isfinite(tensor).all(), path
+        assert np.abs(tensor).max() > 0, path
+
+
+def test_a_step_trains_and_statistics_move_only_then(network, batch):
+    name, structure, state = network
+    before = jax.tree.map(np.asarray, state)
+    first = np.asarray(eval_step(structure, state.params, state.batch_stats, batch.images))
+    again = np.asarray(eval_step(structure, state.params, state.batch_stats, batch.images))
+    np.testing.assert_array_equal(first, again)
+    copy = jax.tree.map(jnp.array, state)
+    new, loss, _ = train_step(structure, adam(1e-3, 0.9), copy, batch, jax.random.key(0))
+    assert np.isfinite(loss)
+    for was, now in zip(jax.tree.leaves(before.batch_stats), jax.tree.leaves(state.batch_stats), strict=True):
+        np.testing.assert_array_equal(was, now)  # evaluation left them alone
+    for was, now in zip(jax.tree.leaves(before.batch_stats), jax.tree.leaves(new.batch_stats), strict=True):
+        assert (was != np.asarray(now)).any()
+    assert bool(jax.tree.leaves(before.batch_stats)) == (name != "inception_v1")
+    kernels = (max(jax.tree.leaves(params), key=np.size) for params in (before.params, new.params))
+    assert np.any(np.not_equal(*map(np.asarray, kernels)))
+
+
+def test_inception_drops_in_training_only():
+    model = InceptionV1(64, 6, rngs=nnx.Rngs(0))
+    images = jnp.ones((2, 64, 64, 3))
+    training = nnx.view(model, deterministic=False)
+    one, two = (training(images, rngs=nnx.Rngs(dropout=seed)) for seed in (0, 1))
+    assert (one != two).any()
+    evaluating = nnx.view(model, deterministic=True)
+    np.testing.assert_array_equal(evaluating(images), evaluating(images))
+    assert DROPOUT == 0.4
+
+
+def test_inceptions_modules_have_the_widths_of_its_own_paper():
+    """GoogLeNet's Table 1, output column: 256, 480, 512, 512, 512, 528, 832, 832, 1024."""
+    model = nnx.eval_shape(lambda: InceptionV1(rngs=nnx.Rngs(0)))
+    inputs = [module.one.in_features for module in model.inceptions]
+    assert [*inputs, model.dense.in_features] == [192, 256, 480, 512, 512, 512, 528, 832, 832, 1024]

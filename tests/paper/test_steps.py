@@ -1,0 +1,262 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ich_jax.models.proposed import ProposedCNN
+from ich_jax.paper.printed import BETA1, LEARNING_RATE
+from ich_jax.paper.steps import (
+    Batch,
+    Sums,
+    adam,
+    compile_steps,
+    eval_step,
+    join_model,
+    loss_fn,
+    no_sums,
+    normalise,
+    split_model,
+    train_step,
+)
+
+KEY = jax.random.key(0)
+
+
+class Tiny(nnx.Module):
+    """Images (B, H, W, 3) → logits (B, 6), with batch norm and dropout: it compiles in a moment."""
+
+    def __init__(self, dropout: float = 0.0, *, rngs: nnx.Rngs):
+        self.conv = nnx.Conv(3, 16, (3, 3), strides=2, rngs=rngs)
+        self.norm = nnx.BatchNorm(16, momentum=0.9, rngs=rngs)
+        self.dropout = nnx.Dropout(dropout)
+        self.dense = nnx.Linear(16, 6, rngs=rngs)
+
+    def __call__(self, x: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:
+        x = nnx.relu(self.norm(self.conv(x))).mean(axis=(1, 2))
+        return self.dense(self.dropout(x, rngs=rngs))
+
+
+def fresh(learning_rate=1e-2, dropout=0.0):
+    """(structure, optimizer, state before the first step), the same at every call."""
+    optimizer = adam(learning_rate)
+    structure, state = split_model(Tiny(dropout, rngs=nnx.Rngs(0)), optimizer)
+    return structure, optimizer, state
+
+
+def random_batch(size, side=8, seed=0):
+    images = np.random.default_rng(seed).integers(0, 256, (size, side, side, 3), np.uint8)
+    return Batch(jnp.asarray(images), jnp.arange(size, dtype=jnp.int32) % 6)
+
+
+@pytest.fixture(scope="module")
+def batch():
+    return random_batch(8)
+
+
+def by_hand(structure, state, batch):
+    """(loss of each slice, whether each is right) in training mode without dropout, in float64."""
+    model = join_model(structure, state.params, state.batch_stats, training=True)
+    logits = np.asarray(model(normalise(batch.images), rngs=nnx.Rngs(dropout=KEY)), np.float64)
+    classes = np.asarray(batch.classes)
+    losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(classes)), classes]
+    return losses, logits.argmax(axis=1) == classes
+
+
+def assert_equal_trees(one, two, **tolerance):
+    for left, right in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_allclose(left, right, **({"rtol": 0} | tolerance))
+
+
+def assert_no_leaf_stayed(before, after):
+    for old, new in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        assert np.any(old != new)
+
+
+def test_input_scale():
+    x = normalise(jnp.array([0, 51, 255], jnp.uint8))
+    assert x.dtype == jnp.float32
+    np.testing.assert_allclose(x, [0, 0.2, 1], rtol=1e-6)
+
+
+def test_adam_by_hand():
+    """Against the update rule of Kingma and Ba with the paper's β1 and Keras's β2 and ε. Gradients near ε tell ε."""
+    learning_rate, beta1, beta2, epsilon = 1e-2, 0.95, 0.999, 1e-7
+    size = 10.0 ** -np.arange(1, 8)  # 0.1 … 1e-7
+    optimizer, values = adam(learning_rate, beta1), jnp.zeros(len(size))
+    state = optimizer.init(values)
+    m, v = np.zeros(len(size)), np.zeros(len(size))
+    for step, factor in enumerate((1.0, -0.5, 6.0), start=1):
+        gradient = factor * size
+        m = beta1 * m + (1 - beta1) * gradient
+        v = beta2 * v + (1 - beta2) * gradient**2
+        expected = -learning_rate * (m / (1 - beta1**step)) / (np.sqrt(v / (1 - beta2**step)) + epsilon)
+        updates, state = optimizer.update(jnp.asarray(gradient, jnp.float32), state)
+        np.testing.assert_allclose(updates, expected, rtol=3e-4)
+
+
+def test_adam_has_the_papers_settings_unless_told_otherwise():
+    values, gradients = jnp.zeros(3), (jnp.array([1.0, 0.1, -3.0]), jnp.array([-1.0, 0.5, -2.0]))
+    ours, papers = adam(), adam(LEARNING_RATE, BETA1)
+    state, other = ours.init(values), papers.init(values)
+    for gradient in gradients:
+        updates, state = ours.update(gradient, state)
+        expected, other = papers.update(gradient, other)
+        np.testing.assert_array_equal(updates, expected)
+        assert np.any(updates != 0)
+
+
+def test_a_decaying_learning_rate_shortens_the_second_step(batch):
+    states, moved = {}, {}
+    for name, rate in (("constant", 1e-2), ("decaying", lambda step: 1e-2 * 0.1**step)):
+        structure, optimizer, start = fresh(rate)
+        first, _ = train_step(structure, optimizer, start, no_sums(), batch, KEY)
+        second, _ = train_step(structure, optimizer, first, no_sums(), batch, KEY)
+        states[name] = first.params
+        moved[name] = jax.tree.map(lambda new, old: np.asarray(new) - old, second.params, first.params)
+    assert_equal_trees(states["constant"], states["decaying"], atol=1e-7)
+    assert_no_leaf_stayed(jax.tree.map(np.zeros_like, moved["constant"]), moved["constant"])
+    assert_equal_trees(jax.tree.map(lambda x: 0.1 * x, moved["constant"]), moved["decaying"], rtol=1e-3, atol=1e-6)
+
+
+def test_the_loss_is_cross_entropy(batch):
+    structure, _, state = fresh()
+    loss, (_, correct) = loss_fn(state.params, state.batch_stats, structure, batch, KEY)
+    losses, right = by_hand(structure, state, batch)
+    np.testing.assert_allclose(loss, losses.mean(), rtol=1e-5)
+    assert correct == right.sum()
+
+
+def test_the_first_step_goes_against_the_gradient_and_is_as_long_as_the_learning_rate(batch):
+    structure, optimizer, state = fresh(1e-3)
+    gradients = jax.grad(loss_fn, has_aux=True)(state.params, state.batch_stats, structure, batch, KEY)[0]
+    after, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+    expected = jax.tree.map(lambda value, g: value - 1e-3 * g / (jnp.abs(g) + 1e-7), state.params, gradients)
+    steep = jax.tree.map(lambda g: np.abs(g) > 1e-5, gradients)  # elsewhere rounding decides the sign
+    assert sum(leaf.sum() for leaf in jax.tree.leaves(steep)) > 400
+    for where, new, wanted in zip(*map(jax.tree.leaves, (steep, after.params, expected)), strict=True):
+        np.testing.assert_allclose(np.asarray(new)[where], np.asarray(wanted)[where], atol=2e-6, rtol=0)
+
+
+def test_running_statistics_move_towards_the_batch(batch):
+    structure, optimizer, state = fresh()
+    after, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+    conv = join_model(structure, state.params, state.batch_stats, training=True).conv
+    mean = np.asarray(conv(normalise(batch.images))).mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(after.batch_stats["norm"]["mean"][...], 0.1 * mean, rtol=1e-4, atol=1e-6)
+
+
+def test_sums_weight_each_batch_by_its_slices():
+    structure, optimizer, state = fresh()
+    sums, expected, right = no_sums(), 0.0, 0
+    for size in (12, 5):
+        batch = random_batch(size, seed=size)
+        answers = by_hand(structure, state, batch)
+        logits = join_model(structure, state.params, state.batch_stats, training=True)(normalise(batch.images))
+        batch = batch._replace(classes=batch.classes.at[: size // 2].set(jnp.argmax(logits, axis=-1)[: size // 2]))
+        answers = by_hand(structure, state, batch)
+        expected, right = expected + answers[0].sum(), right + answers[1].sum()
+        state, sums = train_step(structure, optimizer, state, sums, batch, KEY)
+    assert sums.slices == 17
+    assert sums.correct == right
+    assert 8 <= right < 17
+    np.testing.assert_allclose(sums.loss, expected, rtol=1e-5)
+    assert [leaf.dtype for leaf in Sums(*sums)] == [jnp.float32, jnp.int32, jnp.int32]
+
+
+def test_steps_are_counted(batch):
+    structure, optimizer, state = fresh()
+    assert state.step == 0
+    for count in (1, 2):
+        state, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+        assert state.step == count
+
+
+def test_the_old_state_is_given_away(batch):
+    structure, optimizer, state = fresh()
+    sums = no_sums()
+    compile_steps(structure, optimizer).train(state, sums, batch, KEY)
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves((state.params, state.optimizer)))
+    assert not any(leaf.is_deleted() for leaf in jax.tree.leaves((sums, batch, KEY)))
+
+
+def test_each_step_compiles_once_for_each_batch_size(batch):
+    structure, optimizer, state = fresh()
+    steps, sums = compile_steps(structure, optimizer), no_sums()
+    for other, programs in ((batch, 1), (batch, 1), (random_batch(5), 2), (batch, 2)):
+        state, sums = steps.train(state, sums, other, KEY)
+        assert steps.train._cache_size() == programs
+        steps.evaluate(state.params, state.batch_stats, other.images)
+        assert steps.evaluate._cache_size() == programs
+
+
+def test_compiled_and_plain_steps_agree(batch):
+    structure, optimizer, state = fresh(1e-3, dropout=0.5)
+    plain, sums = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+    logits = eval_step(structure, plain.params, plain.batch_stats, batch.images)
+    steps = compile_steps(structure, optimizer)
+    compiled, compiled_sums = steps.train(state, no_sums(), batch, KEY)
+    assert_equal_trees(plain.batch_stats, compiled.batch_stats, atol=1e-5)
+    assert_equal_trees(sums, compiled_sums, rtol=1e-5)
+    np.testing.assert_allclose(steps.evaluate(plain.params, plain.batch_stats, batch.images), logits, atol=1e-5)
+
+
+def test_evaluation_uses_running_statistics_and_changes_nothing(batch):
+    structure, optimizer, state = fresh(dropout=0.5)
+    evaluate = compile_steps(structure, optimizer).evaluate
+    state, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+    before = jax.device_get(state)
+    whole = evaluate(state.params, state.batch_stats, batch.images)
+    assert whole.shape == (8, 6)
+    np.testing.assert_array_equal(whole, evaluate(state.params, state.batch_stats, batch.images))
+    assert_equal_trees(before, jax.device_get(state))
+    moved = jax.tree.map(lambda x: x + 1, state.batch_stats)
+    assert np.abs(evaluate(state.params, moved, batch.images) - whole).max() > 0.01
+
+
+def test_in_evaluation_a_slices_answer_does_not_depend_on_its_neighbours(batch):
+    structure, optimizer, state = fresh(dropout=0.5)
+    state, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+    whole = eval_step(structure, state.params, state.batch_stats, batch.images)
+    assert np.ptp(whole, axis=0).max() > 0.01, "the slices differ"
+    alone = eval_step(structure, state.params, state.batch_stats, batch.images[:1])
+    np.testing.assert_allclose(alone, whole[:1], atol=1e-5)
+    others = batch.images.at[1:].set(255 - batch.images[1:])
+    np.testing.assert_allclose(eval_step(structure, state.params, state.batch_stats, others)[:1], alone, atol=1e-5)
+
+
+def test_evaluation_does_not_drop(batch):
+    answers = [
+        eval_step(structure, state.params, state.batch_stats, batch.images)
+        for structure, _, state in (fresh(dropout=0.0), fresh(dropout=0.5))
+    ]
+    np.testing.assert_allclose(*answers, atol=1e-6)
+
+
+def test_dropout_differs_from_step_to_step_and_is_the_same_for_the_same_step(batch):
+    structure, optimizer, start = fresh(learning_rate=0.0, dropout=0.5)
+
+    def loss_at(state, key):
+        after, sums = train_step(structure, optimizer, state, no_sums(), batch, key)
+        return after, float(sums.loss)
+
+    second, first_loss = loss_at(start, KEY)
+    assert_equal_trees(second.params, start.params)
+    third, second_loss = loss_at(second, KEY)
+    _, third_loss = loss_at(third, KEY)
+    assert len({first_loss, second_loss, third_loss}) == 3
+    assert loss_at(start, KEY)[1] == first_loss
+    assert loss_at(second, KEY)[1] == second_loss
+    assert loss_at(start, jax.random.key(1))[1] != first_loss
+
+
+def test_training_the_papers_network_lowers_the_loss_and_moves_everything():
+    batch, optimizer = random_batch(8, side=32), adam(1e-3)
+    structure, state = split_model(ProposedCNN(32, rngs=nnx.Rngs(0)), optimizer)
+    train = compile_steps(structure, optimizer).train
+    before, losses = jax.device_get(state), []
+    for _ in range(12):
+        state, sums = train(state, no_sums(), batch, KEY)
+        losses.append(float(sums.loss) / 8)
+    assert losses[-1] < 0.5 * losses[0]
+    assert_no_leaf_stayed(before, jax.device_get(state))

@@ -1,0 +1,335 @@
+import csv
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from ich_jax.presets import PRESETS
+
+from ich_jax import evaluate, phantom, train
+from ich_jax.data.dicom import Encoding, read_stored
+from ich_jax.data.labels import TYPES, read_labels
+from ich_jax.data.prepared import open_prepared
+from ich_jax.data.preparing import prepare
+from ich_jax.data.source import open_source
+from ich_jax.paper.printed import table_1
+from ich_jax.phantom import bleeds
+from ich_jax.phantom.dataset import make_phantom, read_truth
+from ich_jax.phantom.head import fields
+from ich_jax.phantom.patients import PREVALENCE, SLICES_PER_PATIENT, plan
+from ich_jax.phantom.scanner import FORMATS, RARE_FORMATS, store
+from ich_jax.plumbing.command import InputError
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Invalid value for VR UI"
+)  # RSNA's UIDs are not valid, so neither are ours
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def quirky(tmp_path_factory) -> Path:
+    """600 slices with every quirk."""
+    out = tmp_path_factory.mktemp("phantom") / "quirky"
+    make_phantom(out, 600, seed=3, workers=2)
+    return out
+
+
+@pytest.fixture(scope="module")
+def prepared(quirky, tmp_path_factory):
+    return prepare(open_source(quirky), tmp_path_factory.mktemp("phantom") / "prepared", size=64, workers=2)
+
+
+@pytest.fixture(scope="module")
+def headers(quirky) -> dict[str, pydicom.Dataset]:
+    with pydicom.config.disable_value_validation():
+        files = sorted((quirky / "stage_2_train").glob("*.dcm"))
+        return {path.stem: pydicom.dcmread(path, stop_before_pixels=True) for path in files}
+
+
+def test_prepare_agrees_with_the_truth_to_the_slice(quirky, prepared):
+    truth = {row.image_id: row for row in read_truth(quirky)}
+    with open(prepared.path / "slices.csv", newline="") as file:
+        accepted = {row["image_id"]: row for row in csv.DictReader(file)}
+    with open(prepared.path / "rejected.csv", newline="") as file:
+        rejected = {row["image_id"]: row["reason"] for row in csv.DictReader(file)}
+    assert len(truth) == 600
+    assert accepted.keys() | rejected.keys() == truth.keys()
+    assert not accepted.keys() & rejected.keys()
+    for image_id, row in truth.items():
+        if row.damage == "truncated":
+            assert "pixel data cut off: 153710 of 524288 bytes" in rejected[image_id]
+        elif row.damage == "noise":
+            assert "noise instead of a picture, from about row 3" in rejected[image_id]
+        elif len(row.kinds) > 1:
+            assert rejected[image_id] == f"multi-type: {row.types}"
+        else:
+            assert accepted[image_id]["class"] == row.types
+            assert accepted[image_id]["patient_id"] == row.patient_id
+            assert accepted[image_id]["study_id"] == row.study_id
+    assert sorted(row.damage for row in truth.values() if row.damage) == ["noise", "truncated"]
+    assert sum(len(row.kinds) > 1 for row in truth.values()) > 3
+
+
+def test_the_labels_say_what_the_truth_says_and_list_four_twice(quirky):
+    labels = read_labels(quirky / "stage_2_train.csv")
+    for row in read_truth(quirky):
+        if len(row.kinds) > 1:
+            assert labels.multi_type[row.image_id] == row.kinds
+        else:
+            assert labels.image_class[row.image_id] == row.types
+        for kind in TYPES:
+            area = getattr(row, f"{kind}_mm2")
+            assert (area >= bleeds.SMALLEST_MM2) == (kind in row.kinds)
+    assert len(labels.duplicates) == 4
+    assert {labels.image_class[image_id] for image_id in labels.duplicates} == {"none"}
+
+
+def test_it_has_the_formats_of_rsna_in_proportion(headers):
+    count = len(headers)
+    assert count == 600
+    intercepts = Counter(float(header.RescaleIntercept) for header in headers.values())
+    assert intercepts.keys() == {-1024, -1000, 0}
+    assert intercepts[-1000] == round(0.0099 * count)
+    assert intercepts[0] == 2 * round(0.0039 * count)
+    kinds = Counter((header.PixelRepresentation, header.BitsStored) for header in headers.values())
+    assert kinds.keys() == {(1, 16), (0, 12), (1, 12)}
+    assert 0.3 < kinds[1, 16] / count < 0.7
+    assert kinds[1, 12] == round(0.005 * count)
+    shapes = Counter((header.Rows, header.Columns) for header in headers.values())
+    assert count - shapes[512, 512] == 3
+    assert {str(header.file_meta.TransferSyntaxUID) for header in headers.values()} == {
+        "1.2.840.10008.1.2",
+        "1.2.840.10008.1.2.1",
+    }
+    windows = Counter(header["WindowCenter"].VM for header in headers.values())
+    assert windows.keys() == {1, 2}
+
+
+def test_it_has_the_header_fields_of_rsna_and_says_that_it_is_a_phantom(headers, rsna_files):
+    with pydicom.config.disable_value_validation():
+        real = pydicom.dcmread(rsna_files[0])
+    for image_id, header in headers.items():
+        assert {element.keyword for element in header} == {element.keyword for element in real} - {"PixelData"}
+        assert header.SOPInstanceUID == image_id
+        assert header.file_meta.ImplementationVersionName == "ICH_JAX_PHANTOM"
+    assert not any(read_stored(path).synthetic for path in rsna_files)
+
+
+def test_padding_comes_out_as_on_real_scanners(quirky):
+    lowest = set()
+    for path in sorted((quirky / "stage_2_train").glob("*.dcm"))[:200]:
+        if path.stem in {row.image_id for row in read_truth(quirky) if row.damage}:
+            continue
+        raw = read_stored(path)
+        assert raw.synthetic
+        lowest.add(int(raw.encoding.to_hu(raw.stored).min()))
+    assert {-3024, -2048, -1024} <= lowest
+
+
+@pytest.mark.parametrize("fmt", [*FORMATS, *(fmt for fmt, _ in RARE_FORMATS)])
+def test_every_format_gives_the_hounsfield_units_back(fmt):
+    hu = np.linspace(-1000, 2000, 400 * 400, dtype=np.float32).reshape(400, 400)
+    stored = store(hu, fmt)
+    assert stored.dtype == (np.int16 if fmt.signed else np.uint16)
+    encoding = Encoding(fmt.signed, fmt.bits, 1.0, float(fmt.intercept), False)
+    rows = np.arange(400) - 199.5
+    inside = np.hypot(rows[:, None], rows[None]) < 200
+    if fmt.signed and fmt.bits == 12:
+        hu = np.minimum(hu, 2047 - 1024)  # that format goes no further, on real scanners too
+    np.testing.assert_allclose(encoding.to_hu(stored)[inside], hu[inside], rtol=0, atol=0.501)
+
+
+def test_patients_have_twenty_to_forty_neighbouring_slices(quirky):
+    patients = {}
+    for row in read_truth(quirky):
+        patients.setdefault(row.patient_id, []).append(row)
+    least, most = SLICES_PER_PATIENT["teaching"]
+    assert all(least <= len(rows) <= most for rows in patients.values())
+    spans = 0
+    for rows in patients.values():
+        rows.sort(key=lambda row: row.height_mm)
+        assert len({row.study_id for row in rows}) == 1
+        steps = np.diff([row.height_mm for row in rows])
+        assert steps.max() - steps.min() < 0.01
+        for kind in TYPES:
+            places = [k for k, row in enumerate(rows) if kind in row.kinds]
+            if places:
+                spans += 1
+                assert len(places) > 0.5 * (places[-1] - places[0] + 1), "a bleed spans neighbouring slices"
+    assert spans > 10
+
+
+def test_the_same_bytes_for_any_number_of_workers_and_none_for_another_seed(tmp_path):
+    for name, seed, workers in (("one", 1, 1), ("three", 1, 3), ("other", 2, 2)):
+        make_phantom(tmp_path / name, 50, seed=seed, workers=workers)
+    one, three, other = (contents(tmp_path / name) for name in ("one", "three", "other"))
+    assert one == three
+    assert len(one) == 53
+    assert not set(one) & set(other) - {"stage_2_train.csv", "truth.csv", "phantom.json"}
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing in the code catches it."""
+
+
+@pytest.mark.parametrize("place", ["write_patient before", "write_patient after", "write_whole", "journal cut"])
+def test_killed_and_run_again_it_ends_the_same(tmp_path, monkeypatch, place):
+    make_phantom(tmp_path / "whole", 60, seed=4)
+    name = place.split()[0] if place != "journal cut" else "write_patient"
+    function, calls = getattr(phantom, name), [0]
+
+    def deadly(*args, **kwargs):
+        calls[0] += 1
+        last = 3 if name == "write_whole" else 2
+        if calls[0] == last and not place.endswith("after"):
+            raise Killed
+        result = function(*args, **kwargs)
+        if calls[0] == last:
+            raise Killed
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(phantom, name, deadly)
+        with pytest.raises(Killed):
+            make_phantom(tmp_path / "killed", 60, seed=4)
+    if place == "journal cut":
+        journal = tmp_path / "killed" / "unfinished.csv"
+        journal.write_text(journal.read_text()[:-100])
+    assert not (tmp_path / "killed" / "phantom.json").exists()
+    make_phantom(tmp_path / "killed", 60, seed=4)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+
+
+def test_clean_leaves_the_broken_ones_out():
+    def damage(**options):
+        return [one.damage for patient in plan(300, 0, **options) for one in patient.slices if one.damage]
+
+    assert sorted(damage()) == ["noise", "truncated"]
+    assert damage(clean=True) == []
+
+
+@pytest.mark.parametrize("slices", [1, 19, 20, 41, 59, 60, 100, 601])
+def test_there_are_as_many_slices_as_asked_for(slices):
+    patients = plan(slices, 0)
+    assert sum(len(patient.slices) for patient in patients) == slices
+    ids = {one.image_id for patient in patients for one in patient.slices}
+    assert len(ids) == slices
+
+
+def shares(slices: int, prevalence: str) -> dict[str, float]:
+    """Shares of the single-type slices, from a coarse drawing of every slice without noise."""
+    line = np.arange(-120, 120, 2.0)
+    counts = Counter()
+    for patient in plan(slices, 0, prevalence):
+        for one in patient.slices:
+            points = fields(patient.head, line, line, one.height_mm, patient.slice_mm)
+            _, areas = bleeds.render(points, patient.bleeds, 4.0)
+            counts["+".join(areas) or "none"] += 1
+    single = {kind: counts[kind] for kind in ("none", *TYPES)}
+    return {kind: count / sum(single.values()) for kind, count in single.items()}
+
+
+def test_with_rsnas_prevalence_always_none_looks_as_strong_as_in_the_paper():
+    table = table_1()
+    total = sum(row["total"] for row in table.values())
+    for kind, share in PREVALENCE["rsna"].items():
+        assert share == pytest.approx(table[kind]["total"] / total, abs=5e-5)
+    assert shares(2400, "rsna")["none"] == pytest.approx(161_217 / 180_180, abs=0.025)
+
+
+def test_the_teaching_mix_has_enough_of_every_type():
+    mix = shares(900, "teaching")
+    assert 0.35 < mix["none"] < 0.6
+    assert min(mix[kind] for kind in TYPES) > 0.05
+
+
+def test_what_cannot_be_done_is_said_in_one_line(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="is a file"):
+        make_phantom(tmp_path / "file", 10, 0)
+    with pytest.raises(InputError, match="holds other files"):
+        make_phantom(tmp_path / "full", 10, 0)
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+    make_phantom(tmp_path / "done", 2, 0)
+    assert len(make_phantom(tmp_path / "done", 2, 0)) == 2
+    with pytest.raises(InputError, match="other settings"):
+        make_phantom(tmp_path / "done", 3, 0)
+    usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "disk_usage", lambda _: usage)
+        with pytest.raises(InputError, match=r"needs 0.01 GB, the disk has 0.00 GB free"):
+            make_phantom(tmp_path / "none", 10, 0)
+    assert len(make_phantom(tmp_path / "none", 2, 0)) == 2, "with room again the same folder will do"
+
+
+@pytest.mark.parametrize("name", ["phantom.json", "truth.csv", "unfinished.csv"])
+@pytest.mark.parametrize("content", ["", "[1]", "{", "a,b,c\n1,2\n"])
+def test_a_damaged_file_is_one_line(tmp_path, name, content):
+    out = tmp_path / "p"
+    make_phantom(out, 2, 0)
+    if name == "unfinished.csv":
+        (out / "phantom.json").unlink()
+    (out / name).write_text(content)
+    with pytest.raises(InputError):
+        make_phantom(out, 2, 0)
+
+
+def test_the_command(tmp_path, capsys):
+    phantom.main(["--out", str(tmp_path / "p"), "--slices", "100", "--workers", "2", "--prevalence", "rsna"])
+    out = capsys.readouterr().out
+    assert "100 synthetic slices of 3 patients" in out
+    assert "(truncated)" in out
+    assert "(noise)" in out
+    info = json.loads((tmp_path / "p" / "phantom.json").read_text())
+    assert info["settings"]["prevalence"] == "rsna"
+    assert sum(info["counts"].values()) == 100
+
+
+@pytest.fixture
+def small_default(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(phantom.DEFAULT, "slices", 160)
+    monkeypatch.setattr(phantom, "DEFAULT_IMAGE_SIZE", 32)
+    return tmp_path
+
+
+def test_without_data_it_trains_on_a_phantom_and_says_so(small_default, capsys):
+    run = train.main(["--epochs", "1"])
+    out = capsys.readouterr().out
+    assert "making a PHANTOM, 160 synthetic slices" in out
+    assert "data        PHANTOM" in out
+    assert "not as in the paper: synthetic data (RSNA 2019), batch size 8 (32)" in out
+    assert "split patient (image)" in out
+    assert "slices of PHANTOM (synthetic slices)" in out
+    assert run.config.phantom
+    assert run.config.split == "patient"
+    metrics = json.loads((run.folder / "metrics.json").read_text())
+    assert metrics["phantom"] is True
+    assert open_prepared("data/phantom/prepared").phantom
+    images = (small_default / "data" / "phantom" / "prepared" / "images.npy").stat()
+    train.main(["--epochs", "1", "--out", "again", "--seed", "1"])
+    assert "making a PHANTOM" not in capsys.readouterr().out, "it is there already"
+    assert (small_default / "data" / "phantom" / "prepared" / "images.npy").stat() == images
+    evaluate.main(["again"])
+    assert "PHANTOM" in capsys.readouterr().out
+
+
+def test_data_of_ones_own_gets_the_papers_settings(toy, tmp_path, capsys):
+    run = train.main(["--data", str(toy), "--epochs", "1", "--out", str(tmp_path / "a")])
+    assert (run.config.learning_rate, run.config.batch_size, run.config.split) == (1e-5, 32, "image")
+    assert "PHANTOM" not in capsys.readouterr().out
+    command = ["--data", str(toy), "--preset", "phantom", "--epochs", "1", "--seed", "3", "--out", str(tmp_path / "b")]
+    run = train.main(command)
+    assert (run.config.learning_rate, run.config.split) == (PRESETS["phantom"]["learning_rate"], "patient")
+    assert not run.config.phantom
+    train.main([*command, "--resume"])
+    with pytest.raises(InputError, match="was started with"):
+        train.main([*command, "--resume", "--preset", "paper"])

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from ich_jax.paper import metrics
+from ich_jax.results.bootstrap import draws, interval, metric_of_draws, patient_confusions
+
+
+def answers(patients=60, slices=20, seed=0, spread=0.0):
+    """Answers right with a chance that differs from patient to patient by `spread`."""
+    rng = np.random.default_rng(seed)
+    who = np.repeat(np.arange(patients), slices)
+    chance = np.clip(0.8 + spread * rng.standard_normal(patients), 0, 1)[who]
+    actual = rng.integers(0, 6, len(who))
+    right = rng.random(len(who)) < chance
+    return actual, np.where(right, actual, (actual + 1) % 6), who.astype(str)
+
+
+def test_patients_confusions_add_up_to_the_whole():
+    actual, predicted, who = answers()
+    parts = patient_confusions(actual, predicted, who)
+    assert parts.shape == (60, 6, 6)
+    np.testing.assert_array_equal(parts.sum(axis=0), metrics.confusion_matrix(actual, predicted))
+    one = who == "17"
+    place = sorted(set(who)).index("17")
+    np.testing.assert_array_equal(parts[place], metrics.confusion_matrix(actual[one], predicted[one]))
+
+
+def test_a_draw_has_as_many_patients_as_there_are():
+    drawn = draws(30, seed=1, count=50)
+    assert drawn.shape == (50, 30)
+    assert (drawn.sum(axis=1) == 30).all()
+    np.testing.assert_array_equal(drawn, draws(30, seed=1, count=50))
+    assert (drawn != draws(30, seed=2, count=50)).any()
+
+
+def test_a_draw_of_every_patient_once_is_the_metric_itself():
+    actual, predicted, who = answers()
+    found = metric_of_draws(metrics.accuracy, patient_confusions(actual, predicted, who), np.ones((1, 60)))
+    assert found[0] == pytest.approx(np.mean(actual == predicted))
+
+
+def test_the_interval_has_the_width_that_theory_gives_and_grows_where_patients_differ():
+    def width(spread):
+        parts = patient_confusions(*answers(patients=100, spread=spread))
+        low, high = interval(metric_of_draws(metrics.accuracy, parts, draws(len(parts), seed=0)))
+        return high - low
+
+    assert width(0.0) == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 2000), rel=0.3)
+    assert width(0.2) > 1.6 * width(0.0)

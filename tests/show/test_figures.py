@@ -1,0 +1,83 @@
+import io
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from ich_jax.paper.metrics import Calibration
+from ich_jax.paper.printed import CLASSES
+from ich_jax.show import figures
+
+HISTORY = [
+    {"epoch": k, "train_loss": 1 / k, "validation_loss": 1.2 / k, "train_accuracy": 0.5, "validation_accuracy": 0.4}
+    for k in (1, 2, 3)
+]
+
+
+def drawn(figure: Figure) -> np.ndarray:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    return np.asarray(Image.open(buffer).convert("RGB"))
+
+
+@pytest.mark.parametrize(("plot", "quantity"), [(figures.loss_curves, "loss"), (figures.accuracy_curves, "accuracy")])
+def test_curves_show_the_history_and_the_best_epoch(plot, quantity):
+    axes = plot(HISTORY, best_epoch=3, title="toy").axes[0]
+    training, validation, best = axes.lines
+    assert list(training.get_xdata()) == [1, 2, 3]
+    assert list(training.get_ydata()) == [row[f"train_{quantity}"] for row in HISTORY]
+    assert list(validation.get_ydata()) == [row[f"validation_{quantity}"] for row in HISTORY]
+    assert set(best.get_xdata()) == {3}
+    assert axes.get_xlabel() == "epoch"
+    assert quantity in axes.get_ylabel()
+
+
+def test_confusion_shows_counts_and_row_shares():
+    confusion = np.diag([1234, 0, 1, 2, 3, 4])
+    confusion[0, 5] = 1234
+    figure = figures.confusion_figure(confusion, "toy")
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert len(texts) == 36
+    assert texts[0] == texts[5] == "1,234\n50.0%"
+    assert texts[6] == "0"  # no epidural slice: a count, no share
+    labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert labels[0] == "none\nrecall 0.50"
+    assert labels[1] == f"{CLASSES[1]}\n(no slice)"
+
+
+def test_windows_panel_draws_each_channel():
+    image = np.zeros((16, 16, 3), np.uint8)
+    image[..., 1] = 200
+    panel = figures.windows_panel(image)
+    shown = [axes.images[0].get_array() for axes in panel.axes]
+    assert [array.shape for array in shown] == [(16, 16)] * 3 + [(16, 16, 3)]
+    assert [int(array.max()) for array in shown] == [0, 200, 0, 200]
+
+
+def test_every_figure_can_be_drawn():
+    for figure in (
+        figures.loss_curves(HISTORY, 1),
+        figures.confusion_figure(np.zeros((6, 6), int)),
+        figures.windows_panel(np.zeros((8, 8, 3), np.uint8)),
+    ):
+        assert drawn(figure).std() > 0
+
+
+def test_reliability_shows_every_network():
+    bins = Calibration(np.array([0, 4]), np.array([0.0, 0.8]), np.array([0.0, 0.75]))
+    axes = figures.reliability_diagram({str(k): bins for k in range(8)}, "toy").axes[0]
+    assert len(axes.get_legend().get_texts()) == 9
+    assert axes.lines[8].get_xydata().tolist() == [[0.8, 0.75]], "an empty bin has no point"
+
+
+def test_montage_puts_each_window_of_each_slice_in_its_place():
+    images = np.zeros((6, 2, 24, 24, 3), np.uint8)
+    images[4, 1, :, :, 2] = 200  # subarachnoid, second slice, bone window
+    axes = figures.montage(images, "toy").axes[0]
+    canvas = np.asarray(axes.images[0].get_array())
+    assert canvas.shape == (6 * 24, 2 * 3 * 24 + 2)
+    bright = np.argwhere(canvas == 200)
+    assert bright.min(axis=0).tolist() == [4 * 24, 3 * 24 + 2 + 2 * 24]
+    assert len(bright) == 24 * 24
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(CLASSES)
