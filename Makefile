@@ -1,15 +1,17 @@
-# make train                    no data needed: make a phantom (synthetic slices), train the paper's network on it, report
+# make train                    no data needed: make a phantom (synthetic slices), train the paper's network on it, report;
+#                               stopped, it goes on when run again
 # make train SOURCE=…           the same on real slices: prepare a folder or zip in the layout of the Kaggle download
 # make test                     everything that has to pass
+# make check                    style, and the tests of ich_jax/paper: within a minute
 # make tutorials                run the tutorials and write their notebooks anew (ONLY="02 05": these)
 # make bench                    benchmarks on this machine, into benchmarks/results/ (about an hour on two cores)
-# data/README.md says how to get the real data. DATA is the prepared folder to make or use, OUT the run folder, ARGS more
-# flags for the training.
+# data/README.md says how to get the real data. DATA is the prepared folder to make or use, OUT the run folder (if none is
+# given, a new one in runs/), ARGS more flags for the training.
 
 PYTHON ?= python3
 VENV   := .venv
 PY     := $(VENV)/bin/python
-OUT    ?= runs/latest
+OUT    ?=
 DATA   ?= data/prepared
 ARGS   ?=
 SOURCE ?=
@@ -21,20 +23,25 @@ RUN_REQUIREMENTS := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements
 # XLA takes and returns about 1 GB of memory at every step on a CPU. In huge pages (Linux, glibc) that costs less.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: train test tutorials bench clean
+.PHONY: train test check tutorials bench clean
 
 train: $(VENV)/run.done
 ifeq ($(SOURCE),)
-	$(PY) -m ich_jax.train --out "$(OUT)" --resume $(ARGS)
+	$(PY) -m ich_jax.train --resume $(if $(OUT),--out "$(OUT)") $(ARGS)
 else
 	$(PY) -m ich_jax.prepare "$(SOURCE)" --out "$(DATA)"
-	$(PY) -m ich_jax.train --data "$(DATA)" --out "$(OUT)" --resume $(ARGS)
+	$(PY) -m ich_jax.train --data "$(DATA)" --resume $(if $(OUT),--out "$(OUT)") $(ARGS)
 endif
 
 test: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(PY) -m pytest --numprocesses 2 --dist loadfile
+	$(PY) -m pytest --numprocesses 2 --dist worksteal
+
+check: $(VENV)/dev.done
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(PY) -m pytest tests/paper
 
 tutorials: $(VENV)/tutorials.done
 	$(PY) tutorials/build.py $(ONLY)

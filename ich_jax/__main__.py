@@ -1,5 +1,7 @@
 """`python -m ich_jax` lists the commands."""
 
+from ich_jax.plumbing.command import run_command
+
 COMMANDS = {
     "phantom": "synthetic slices (DICOM) in the layout of RSNA's data, for those who do not have that",
     "prepare": "real DICOM slices (folder or zip) → a prepared folder of 224×224 RGB images",
@@ -20,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main)

@@ -1,34 +1,54 @@
 """The commands from outside: what a shell sees."""
 
-import errno
+import json
 import os
-import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from ich_jax import evaluate, predict, prepare, train
 from ich_jax.__main__ import COMMANDS
-from ich_jax.paper import printed
-from ich_jax.plumbing.command import InputError, run_command
-from ich_jax.plumbing.files import write_whole
+from ich_jax.plumbing.command import InputError
+from tests.make import make_dicom
+
+OPTIONS = ["--batch-size", "20", "--learning-rate", "1e-3", "--epochs", "1"]
 
 
-def shell(*command: str) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-m", *command], capture_output=True, text=True)
+def shell(*command: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", *command], capture_output=True, env=os.environ | environment, encoding="utf-8"
+    )
 
 
 def test_the_package_lists_its_commands():
-    done = shell("ich_jax")
+    done = shell("ich_jax", PYTHONIOENCODING="cp1254")
     assert done.returncode == 0
     assert all(f"python -m ich_jax.{name}" in done.stdout for name in COMMANDS)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help(name):
-    done = shell(f"ich_jax.{name}", "--help")
-    assert done.returncode == 0
+def test_every_command_has_help_on_any_terminal(name):
+    done = shell(f"ich_jax.{name}", "--help", PYTHONIOENCODING="cp1254")
+    assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"usage: python -m ich_jax.{name}")
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "models"])
+def test_help_needs_no_heavy_import(name):
+    """jax, scikit-learn and matplotlib take seconds."""
+    code = f"""
+import runpy, sys
+sys.argv = ["x", "--help"]
+try:
+    runpy.run_module("ich_jax.{name}", run_name="__main__")
+except SystemExit:
+    pass
+sys.exit([name for name in ("jax", "flax", "sklearn", "matplotlib") if name in sys.modules] or 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
@@ -40,56 +60,72 @@ def test_bad_input_is_one_line_and_exit_code_2(name, tmp_path):
     assert done.stderr.count("\n") == 1
 
 
-def test_importing_does_nothing(tmp_path):
-    modules = "ich_jax.prepare, ich_jax.windowing, ich_jax.data.labels"
-    code = f"import sys, {modules}; sys.exit('jax' in sys.modules or 'matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
 @pytest.mark.parametrize(
-    ("error", "code", "message"),
-    [
-        (InputError("file.csv: row 3\nis odd"), 2, "error: file.csv: row 3 is odd\n"),
-        (OSError(errno.ENOSPC, "No space left on device", "out/images.npy"), 2, "error: out/images.npy: No space left"),
-        (KeyboardInterrupt(), 130, "stopped"),
-    ],
+    "wrong",
+    [("--batch-size", "0"), ("--learning-rate", "nan"), ("--beta1", "1"), ("--seed", "-1"), ("--model", "oracle")],
 )
-def test_what_the_user_sees(capsys, monkeypatch, error, code, message):
-    monkeypatch.setattr(os, "_exit", sys.exit)
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-
-    def main():
-        raise error
-
+def test_wrong_settings_exit_with_2(toy, wrong):
     with pytest.raises(SystemExit) as caught:
-        run_command(main)
-    assert caught.value.code == code
-    assert message in capsys.readouterr().err
+        train.main(["--data", str(toy), *wrong])
+    assert caught.value.code == 2
+    assert os.listdir() == []
 
 
-def test_a_bug_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError):
-        run_command(lambda: 1 / 0)
+def test_typed_twice_it_makes_two_runs_and_latest_leads_to_the_newest(toy, capsys, monkeypatch):
+    command = ["--data", str(toy), *OPTIONS]
+    first = train.main(command).folder
+    assert f"figures, tables and the network: {first}" in capsys.readouterr().out
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    second = train.main(command).folder
+    assert first != second
+    assert Path("runs/latest").resolve() == second.resolve()
+    assert len(os.listdir("runs")) == 3
+    (second / "metrics.json").unlink()  # as a kill just before the end leaves it
+    assert train.main([*command, "--resume"]).folder == second
+    assert (second / "metrics.json").exists()
+    assert evaluate.main(["runs/latest"])["slices"] == 24
 
 
-def test_a_file_is_whole_or_not_there(tmp_path):
-    path = tmp_path / "table.csv"
-    write_whole(path, lambda file: file.write("first\n"))
-
-    def breaks_off(file):
-        file.write("half of the sec")
-        file.flush()
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        write_whole(path, breaks_off)
-    assert path.read_text() == "first\n"
-    assert os.listdir(tmp_path) == ["table.csv"]
+@pytest.fixture(scope="module")
+def run(toy, tmp_path_factory) -> Path:
+    return train.main(["--data", str(toy), "--out", str(tmp_path_factory.mktemp("runs") / "run"), *OPTIONS]).folder
 
 
-def test_table_1_adds_up():
-    table = printed.table_1()
-    assert len(table) == 6
-    for row in table.values():
-        assert row["train"] + row["validation"] + row["test"] == row["total"]
-    assert sum(row["total"] for row in table.values()) == 720_733
+def test_resume_needs_no_settings_and_refuses_others(run, toy):
+    assert len(train.main(["--out", str(run), "--resume"]).history) == 1
+    with pytest.raises(InputError, match="was started with seed 0, not 5"):
+        train.main(["--out", str(run), "--resume", "--seed", "5"])
+    with pytest.raises(InputError, match="was started with batch size 20, not 8"):
+        train.main(["--out", str(run), "--resume", "--preset", "phantom"])
+    with pytest.raises(InputError, match="add --resume"):
+        train.main(["--data", str(toy), "--out", str(run)])
+
+
+def test_predict_prints_a_table_or_json_and_goes_on_after_a_bad_file(run, tmp_path, capsys):
+    good, bad = tmp_path / "ID_00.dcm", tmp_path / "bad.dcm"
+    good.write_bytes(make_dicom())
+    bad.write_bytes(b"no slice")
+    with pytest.raises(InputError, match="1 of 2 files"):
+        predict.main([str(run), str(bad), str(good)])
+    captured = capsys.readouterr()
+    assert "ID_00.dcm" in captured.out
+    assert f"{bad}: not a DICOM file" in captured.err
+    with pytest.raises(InputError, match="1 of 2 files"):
+        predict.main([str(run), str(tmp_path), "--json"])
+    results = json.loads(capsys.readouterr().out)
+    assert [set(result) for result in results] == [{"file", "predicted", "probabilities"}, {"file", "error"}]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"no \.dcm files"):
+        predict.main([str(run), str(tmp_path / "empty")])
+
+
+def test_from_real_slices_to_predictions(rsna_sample, tmp_path, capsys):
+    """The way of the data, at a small image size: prepare, train, evaluate, predict."""
+    prepare.main([str(rsna_sample), "--out", str(tmp_path / "p"), "--size", "32", "--workers", "1"])
+    train.main(["--data", str(tmp_path / "p"), "--epochs", "2", "--batch-size", "8", "--out", str(tmp_path / "r")])
+    out = capsys.readouterr().out
+    assert "warning: epidural: 0 in the data, none in any part" in out
+    assert "PHANTOM" not in out
+    assert evaluate.main([str(tmp_path / "r"), "--part", "test"])["slices"] == 4
+    files = sorted(map(str, rsna_sample.glob("stage_2_train/*.dcm")))
+    assert len(predict.main([str(tmp_path / "r"), *files])) == 38

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from ich_jax import prepare
-from ich_jax.data import prepared as prepared_module
+from ich_jax.data import preparing, unfinished
 from ich_jax.data.dicom import read_stored
 from ich_jax.data.prepared import open_prepared
 from ich_jax.data.preprocess import slice_to_image
@@ -135,7 +135,7 @@ def test_killed_at_every_file_operation_it_goes_on(kaggle, reference, tmp_path, 
     """Die before and after the k-th write, rename, cut, sync or removal, then go on, for every k there is."""
     source = kaggle if source_kind == "folder" else make_zip(kaggle, tmp_path / "kaggle.zip")
     command = [str(source), "--out", str(tmp_path / "out"), "--size", "24", "--workers", "1"]
-    monkeypatch.setattr(prepare, "JOURNAL_SECONDS", 0)
+    monkeypatch.setattr(preparing, "JOURNAL_SECONDS", 0)
     countdown = [0]
 
     def deadly(function):
@@ -157,8 +157,8 @@ def test_killed_at_every_file_operation_it_goes_on(kaggle, reference, tmp_path, 
         (os, "fsync"),
         (shutil, "rmtree"),
         (np.lib.format, "write_array_header_1_0"),
-        (prepared_module.Unfinished, "_reserve"),
-        (prepare.Worker, "_prepare"),
+        (unfinished.Unfinished, "_reserve"),
+        (preparing.Worker, "_prepare"),
     ]:
         monkeypatch.setattr(owner, name, deadly(getattr(owner, name)))
     deaths = 0
@@ -201,7 +201,7 @@ def test_ctrl_c_is_one_line_and_keeps_what_is_done(tmp_path, delay):
     source = make_kaggle(tmp_path / "source", count=600, side=512)
     command = [sys.executable, "-m", "ich_jax.prepare", str(source), "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    while not (tmp_path / "out" / "unfinished" / "job.txt").exists():
+    while not (tmp_path / "out" / "unfinished" / "journal.csv").exists():
         time.sleep(0.01)
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
@@ -215,20 +215,43 @@ def test_ctrl_c_is_one_line_and_keeps_what_is_done(tmp_path, delay):
 def test_a_torn_journal_line_is_done_again(kaggle, reference, tmp_path, monkeypatch):
     command = [str(kaggle), "--out", str(tmp_path / "out"), "--size", "24", "--workers", "1"]
     with monkeypatch.context() as patch:
-        patch.setattr(prepared_module.Unfinished, "finish", lambda *_: (_ for _ in ()).throw(Killed))
+        patch.setattr(unfinished.Unfinished, "finish", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             prepare.main(command)
-    journal = tmp_path / "out" / "unfinished" / "progress.csv"
+    journal = tmp_path / "out" / "unfinished" / "journal.csv"
     lines = journal.read_bytes()
     journal.write_bytes(lines[:-20])
     prepare.main(command)
     assert contents(tmp_path / "out") == reference
 
 
+def test_a_folder_is_one_processes_and_a_kill_does_not_block_it(tmp_path):
+    source = make_kaggle(tmp_path / "source", count=400, side=256)
+    command = [sys.executable, "-m", "ich_jax.prepare", str(source), "--out", str(tmp_path / "out"), "--size", "64"]
+    first = subprocess.Popen([*command, "--workers", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "out" / "unfinished" / "journal.csv").exists():
+        assert first.poll() is None
+    first.send_signal(signal.SIGSTOP)
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert (second.returncode, second.stderr.count("\n")) == (2, 1)
+    assert "another process is working in this folder" in second.stderr
+    first.kill()
+    first.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    contents(tmp_path / "out")
+
+
+def test_somebody_elses_folder_is_refused(kaggle, tmp_path):
+    (tmp_path / "thesis.tex").write_text("mine", encoding="utf-8")
+    with pytest.raises(InputError, match="holds other files"):
+        prepare.main([str(kaggle), "--out", str(tmp_path), "--size", "24", "--workers", "1"])
+    assert os.listdir(tmp_path) == ["thesis.tex"]
+
+
 def test_another_job_in_the_folder_is_refused(kaggle, tmp_path, monkeypatch):
     out = ["--out", str(tmp_path / "out"), "--workers", "1"]
     with monkeypatch.context() as patch:
-        patch.setattr(prepared_module.Unfinished, "finish", lambda *_: (_ for _ in ()).throw(Killed))
+        patch.setattr(unfinished.Unfinished, "finish", lambda *_: (_ for _ in ()).throw(Killed))
         with pytest.raises(Killed):
             prepare.main([str(kaggle), *out, "--size", "24"])
     with pytest.raises(InputError, match="other settings"):
@@ -287,24 +310,6 @@ def test_a_wrong_source_is_one_line(tmp_path, make, words):
     assert done.stderr.count("\n") == 1
     assert re.search(words, done.stderr)
     assert not (tmp_path / "out").exists()
-
-
-def test_a_damaged_prepared_folder_is_refused(toy, tmp_path):
-    with pytest.raises(InputError, match="not a prepared folder"):
-        open_prepared(tmp_path)
-    for name, damage, words in [
-        ("images.npy", lambda data: data[:-100], "damaged"),
-        ("images.npy", lambda data: b"\x80\x04\x95" + data, "damaged"),  # a pickle's first bytes
-        ("slices.csv", lambda data: data[: data.rindex(b"\n", 0, -1) + 1], "does not fit"),
-        ("slices.csv", lambda data: data.replace(b"epidural", b"stroke"), "unknown class"),
-        ("slices.csv", lambda data: data.replace(b"image_id", b"image"), "expected rows"),
-        ("prepare.json", lambda data: data[:10], "damaged"),
-    ]:
-        copy = shutil.copytree(toy, tmp_path / "copy")
-        (copy / name).write_bytes(damage((copy / name).read_bytes()))
-        with pytest.raises(InputError, match=words):
-            open_prepared(copy)
-        shutil.rmtree(copy)
 
 
 def test_prepare_json_says_how(reference):

@@ -1,16 +1,19 @@
 """DenseNet121, MobileNet and Inception v1; what holds for every network, the proposed one included."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from flax import nnx
+from jax import export
 
 from ich_jax.models import MODELS
 from ich_jax.models.inception import DROPOUT, InceptionV1
 from ich_jax.paper import printed
-from ich_jax.paper.steps import Batch, adam, eval_step, join_model, split_model, train_step
+from ich_jax.paper.steps import Batch, adam, compile_steps, eval_step, join_model, no_sums, split_model
 
 # paper.md, Table 3: trainable and total.
 COUNTS = {
@@ -29,8 +32,15 @@ def leaves(tree) -> int:
 @pytest.fixture(scope="module", params=MODELS)
 def network(request):
     """(name, structure, state) at 64×64."""
-    model = MODELS[request.param](64, 6, rngs=nnx.Rngs(0))
-    return request.param, *split_model(model, adam(1e-3, 0.9))
+    structures = []
+
+    def draw(key):
+        structure, state = split_model(MODELS[request.param](64, 6, rngs=nnx.Rngs(params=key)), adam(1e-3, 0.9))
+        structures.append(structure)
+        return state
+
+    state = jax.jit(draw)(jax.random.key(0))
+    return request.param, structures[0], state
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +55,8 @@ def test_the_parameter_counts_are_the_papers(name):
     _, params, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
     counts = (leaves(params), leaves(params) + leaves(statistics))
     assert counts == COUNTS[name]
-    printed = printed.table_3()[name]["parameters_millions"]
-    assert int(counts[PRINTED[name]] / 1000) == round(printed * 1000), "cut off after three decimals"
+    millions = printed.table_3()[name]["parameters_millions"]
+    assert int(counts[PRINTED[name]] / 1000) == round(millions * 1000), "cut off after three decimals"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -80,13 +90,14 @@ def test_no_branch_is_dead(network, batch):
 
 def test_a_step_trains_and_statistics_move_only_then(network, batch):
     name, structure, state = network
+    steps = compile_steps(structure, adam(1e-3, 0.9))
     before = jax.tree.map(np.asarray, state)
-    first = np.asarray(eval_step(structure, state.params, state.batch_stats, batch.images))
-    again = np.asarray(eval_step(structure, state.params, state.batch_stats, batch.images))
+    first = np.asarray(steps.evaluate(state.params, state.batch_stats, batch.images))
+    again = np.asarray(steps.evaluate(state.params, state.batch_stats, batch.images))
     np.testing.assert_array_equal(first, again)
     copy = jax.tree.map(jnp.array, state)
-    new, loss, _ = train_step(structure, adam(1e-3, 0.9), copy, batch, jax.random.key(0))
-    assert np.isfinite(loss)
+    new, sums = steps.train(copy, no_sums(), batch, jax.random.key(0))
+    assert np.isfinite(sums.loss)
     for was, now in zip(jax.tree.leaves(before.batch_stats), jax.tree.leaves(state.batch_stats), strict=True):
         np.testing.assert_array_equal(was, now)  # evaluation left them alone
     for was, now in zip(jax.tree.leaves(before.batch_stats), jax.tree.leaves(new.batch_stats), strict=True):
@@ -94,6 +105,17 @@ def test_a_step_trains_and_statistics_move_only_then(network, batch):
     assert bool(jax.tree.leaves(before.batch_stats)) == (name != "inception_v1")
     kernels = (max(jax.tree.leaves(params), key=np.size) for params in (before.params, new.params))
     assert np.any(np.not_equal(*map(np.asarray, kernels)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_it_exports_for_any_batch_size(name):
+    """As a program that needs none of this code: jax.export, with the batch size left open."""
+    model = nnx.eval_shape(lambda: MODELS[name](64, 6, rngs=nnx.Rngs(0)))
+    structure, params, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
+    (batch,) = export.symbolic_shape("batch")
+    images = jax.ShapeDtypeStruct((batch, 64, 64, 3), jnp.uint8)
+    exported = export.export(jax.jit(partial(eval_step, structure)))(params, statistics, images)
+    assert str(exported.out_avals[0].shape) == "(batch, 6)"
 
 
 def test_inception_drops_in_training_only():

@@ -4,8 +4,7 @@ from flax import nnx
 
 from ich_jax.models import MODELS, __main__
 from ich_jax.models.ledger import derivation, ledger, multiply_adds, xla_multiply_adds
-from ich_jax.models.proposed import ProposedCNN
-from tests.test_baselines import COUNTS
+from tests.models.test_baselines import COUNTS
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -32,11 +31,22 @@ def test_multiply_adds_by_hand():
     assert multiply_adds(nnx.BatchNorm(7, rngs=rngs), (3, 3, 7)) == 0
 
 
-def test_counting_leaves_no_trace():
-    """The layers' own calls are back after the count."""
-    calls = [kind.__call__ for kind in (nnx.Conv, nnx.Linear, nnx.BatchNorm)]
-    ledger(ProposedCNN, 64)
-    assert calls == [kind.__call__ for kind in (nnx.Conv, nnx.Linear, nnx.BatchNorm)]
+def test_the_lines_are_in_the_order_in_which_an_image_meets_them():
+    """Each layer's input is what the one before it puts out, but for Inception's branches."""
+    for name in ("proposed", "mobilenet"):
+        lines = [line for line in ledger(MODELS[name]) if line.kind != "batch norm"]
+        sides = [line.shape[0] for line in lines[:-1]]
+        assert sides == sorted(sides, reverse=True)
+    names = [line.name for line in ledger(MODELS["proposed"])]
+    assert names[:6] == [
+        "stem.conv",
+        "stem.norm",
+        "blocks.0.reduce",
+        "blocks.0.conv",
+        "blocks.0.norm",
+        "blocks.0.expand",
+    ]
+    assert names[-1] == "dense"
 
 
 def test_the_derivation_ends_at_the_printed_count():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ich_jax.paper.early_stopping import RULES, EarlyStopping
 
-losses = st.lists(st.floats(0, 10), min_size=1, max_size=40)
+losses = st.lists(st.integers(0, 12).map(lambda n: n / 4), min_size=1, max_size=40)  # few values: ties are common
 PAPER = [0.40, 0.34, 0.30, 0.28, 0.26, 0.2561, 0.26, 0.27, 0.28, 0.20]  # in shape: lowest at 6, rising to 9
 
 
@@ -53,6 +53,20 @@ def test_rises_against_a_plain_search(values, patience):
             assert (state.epoch, state.should_stop) == (epoch, rose)
             assert values[state.best_epoch - 1] == min(values[:epoch])
             return
+
+
+def test_an_equal_loss_improves_nothing_but_is_no_rise():
+    ties = [0.5, 0.5, 0.5, 0.5]
+    assert run(ties, 3, "no-improvement") == EarlyStopping(3, "no-improvement", 4, 1, 0.5, 0.5, 3)
+    assert run(ties, 3, "rises") == EarlyStopping(3, "rises", 4, 1, 0.5, 0.5, 0)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_it_stops_at_patience_and_not_before(rule):
+    state = run([0.5, 0.6, 0.7], 3, rule)
+    assert (state.bad_epochs, state.should_stop) == (2, False)
+    state = state.after(0.8)
+    assert (state.bad_epochs, state.should_stop) == (3, True)
 
 
 @pytest.mark.parametrize("rule", RULES)

@@ -109,6 +109,8 @@ def test_summary_has_every_key_and_names_what_is_undefined():
         "recall (no such slice)": ["intraventricular", "subarachnoid", "subdural"],
         "precision (never predicted)": ["intraparenchymal", "intraventricular", "subarachnoid", "subdural"],
     }
+    nowhere_none = metrics.summarise(np.array([1, 2]), np.eye(6)[[1, 0]])
+    assert nowhere_none["undefined"]["specificity (no slice without)"] == ["any hemorrhage"]
     alone = metrics.summarise(np.zeros(3, int), np.eye(6)[[0, 0, 0]])["undefined"]
     assert set(alone) == {
         "recall (no such slice)",
@@ -116,6 +118,42 @@ def test_summary_has_every_key_and_names_what_is_undefined():
         "sensitivity (no slice with a hemorrhage)",
         "Matthews correlation (one class only)",
     }
+
+
+def test_every_number_of_the_summary_stands_under_its_own_name():
+    rng = np.random.default_rng(0)
+    actual = rng.choice(6, 400, p=[0.5, 0.06, 0.1, 0.08, 0.1, 0.16])
+    logits = rng.normal(size=(400, 6)) + np.eye(6)[actual] * rng.uniform(0, 4, (400, 1))
+    predicted = logits.argmax(axis=1)
+    summary = metrics.summarise(actual, logits)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    weighted = {"average": "weighted"}
+    expected = {
+        "loss": reference.log_loss(actual, shares),
+        "accuracy": reference.accuracy_score(actual, predicted),
+        "precision_weighted": reference.precision_score(actual, predicted, **weighted),
+        "recall_weighted": reference.recall_score(actual, predicted, **weighted),
+        "f1_weighted": reference.f1_score(actual, predicted, **weighted),
+        "balanced_accuracy": reference.balanced_accuracy_score(actual, predicted),
+        "f1_macro": reference.f1_score(actual, predicted, average="macro"),
+        "mcc": reference.matthews_corrcoef(actual, predicted),
+        "any_sensitivity": np.mean(predicted[actual > 0] > 0),
+        "any_specificity": np.mean(predicted[actual == 0] == 0),
+        "majority_accuracy": np.mean(actual == 0),
+    }
+    assert {name: summary[name] for name in expected} == pytest.approx(expected)
+    assert summary.keys() - expected.keys() == {"per_class", "undefined"}
+    assert summary["undefined"] == {}
+    for k, name in enumerate(CLASSES):
+        assert summary["per_class"][name] == pytest.approx(
+            {
+                "support": np.sum(actual == k),
+                "precision": reference.precision_score(actual == k, predicted == k),
+                "recall": reference.recall_score(actual == k, predicted == k),
+                "f1": reference.f1_score(actual == k, predicted == k),
+                "auc": reference.roc_auc_score(actual == k, shares[:, k]),
+            }
+        )
 
 
 def test_calibration_by_hand():

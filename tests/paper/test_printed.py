@@ -7,7 +7,7 @@ from ich_jax.paper.printed import CLASSES, NETWORKS, TYPES
 
 def test_the_classes_are_the_papers_s1_to_s6():
     assert CLASSES == ("none", "epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
-    assert TYPES == CLASSES[1:]
+    assert set(TYPES) == set(CLASSES) - {"none"}
 
 
 def test_the_settings_are_those_of_the_text():
@@ -37,10 +37,18 @@ def test_a_confusion_matrix_has_the_test_slices_of_table_1_in_its_rows(network):
     assert confusion.sum(axis=1).tolist() == [table[name]["test"] for name in CLASSES]
 
 
-@pytest.mark.parametrize("network", NETWORKS)
-def test_a_confusion_matrix_gives_the_test_accuracy_of_table_3(network):
-    confusion = printed.confusion(network)
-    assert round(np.trace(confusion) / confusion.sum(), 4) == printed.table_3()[network]["test_accuracy"]
+def test_the_confusion_matrices_give_the_test_accuracies_of_table_3_but_for_densenet121():
+    """There the paper contradicts itself, and Table 5's weighted recall takes the side of the matrix."""
+    table = printed.table_3()
+    for network in NETWORKS:
+        confusion = printed.confusion(network)
+        accuracy = np.trace(confusion) / confusion.sum()
+        if network == "densenet121":
+            assert round(accuracy, 4) == 0.9131
+            assert table[network]["test_accuracy"] == 0.8816
+            assert printed.table_5()[network]["recall"] == pytest.approx(accuracy, abs=1.5e-4)
+        else:
+            assert table[network]["test_accuracy"] == pytest.approx(accuracy, abs=1e-4)
 
 
 def test_table_2_is_the_proposed_network_at_batch_32():

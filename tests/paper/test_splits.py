@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,6 @@ from hypothesis import strategies as st
 from ich_jax.paper import printed
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.splits import PARTS, small_class_warnings, split_by_image, split_by_patient
-from ich_jax.plumbing.command import InputError
 
 
 def test_table_1_to_the_digit():
@@ -31,6 +32,7 @@ def test_by_image_every_image_is_in_one_part(classes, seed):
     classes = np.array(classes)
     split = split_by_image(classes, seed)
     assert sorted(np.concatenate(list(split.values()))) == list(range(len(classes)))
+    assert all(np.all(np.diff(rows) > 0) for rows in split.values())
     for index in range(6):
         count = np.sum(classes == index)
         assert np.sum(classes[split["validation"]] == index) == np.sum(classes[split["test"]] == index) == count // 4
@@ -38,9 +40,11 @@ def test_by_image_every_image_is_in_one_part(classes, seed):
 
 def test_by_image_the_seed_decides():
     classes = np.zeros(100, int)
-    first, again, other = (split_by_image(classes, seed)["test"] for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
+    first, again, other = (split_by_image(classes, seed) for seed in (1, 1, 2))
+    for part in PARTS:
+        np.testing.assert_array_equal(first[part], again[part])
+        assert not np.array_equal(first[part], other[part])
+        assert np.ptp(first[part]) > 50, "drawn from the whole, not cut off in order"
 
 
 def make_patients(count=400, seed=0):
@@ -60,6 +64,7 @@ def test_by_patient_nobody_is_on_two_sides_and_classes_are_even():
     sides = [set(patients[split[part]]) for part in PARTS]
     assert len(set.union(*sides)) == sum(map(len, sides)) == 400
     assert sorted(np.concatenate(list(split.values()))) == list(range(len(classes)))
+    assert all(np.all(np.diff(rows) > 0) for rows in split.values())
     for index in range(6):
         total = np.sum(classes == index)
         for part, share in zip(PARTS, (0.5, 0.25, 0.25), strict=True):
@@ -68,11 +73,20 @@ def test_by_patient_nobody_is_on_two_sides_and_classes_are_even():
     assert not np.array_equal(split["test"], split_by_patient(classes, patients, seed=1)["test"])
 
 
-def test_by_patient_too_few():
-    with pytest.raises(InputError, match="4 patients"):
-        split_by_patient(np.zeros(9, int), np.array(["a", "b", "c"] * 3), seed=0)
-    with pytest.raises(InputError, match="4 patients"):
-        split_by_patient(np.array([0, 1, 2, 3]), np.array(["a", "b", "c", "d"]), seed=0)
+@pytest.mark.parametrize(
+    ("classes", "patients"), [([], ""), ([0] * 9, "abcabcabc"), ([0, 1, 2, 3], "abcd"), ([0, 0, 0, 1], "abcd")]
+)
+def test_by_patient_too_few(classes, patients):
+    with pytest.raises(ValueError, match="at least 4 patients and 4 slices of one class"):
+        split_by_patient(np.array(classes, int), np.array(list(patients), str), seed=0)
+
+
+def test_by_patient_the_fewest_are_enough_and_nothing_is_warned_of():
+    classes, patients = np.array([0, 0, 0, 0, 5]), np.array(list("abcdd"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        split = split_by_patient(classes, patients, seed=0)
+    assert [len(set(patients[split[part]])) for part in PARTS] == [2, 1, 1]
 
 
 def test_small_classes_are_named():

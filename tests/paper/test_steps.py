@@ -1,10 +1,11 @@
+from functools import cache
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from ich_jax.models.proposed import ProposedCNN
 from ich_jax.paper.printed import BETA1, LEARNING_RATE
 from ich_jax.paper.steps import (
     Batch,
@@ -21,6 +22,8 @@ from ich_jax.paper.steps import (
 )
 
 KEY = jax.random.key(0)
+step_once = jax.jit(train_step, static_argnums=(0, 1))  # keeps the old state, unlike `compile_steps`
+adam_once = cache(adam)  # one object per setting, so that a step compiles once
 
 
 class Tiny(nnx.Module):
@@ -33,13 +36,13 @@ class Tiny(nnx.Module):
         self.dense = nnx.Linear(16, 6, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:
-        x = nnx.relu(self.norm(self.conv(x))).mean(axis=(1, 2))
+        x = self.norm(nnx.relu(self.conv(x))).mean(axis=(1, 2))
         return self.dense(self.dropout(x, rngs=rngs))
 
 
 def fresh(learning_rate=1e-2, dropout=0.0):
     """(structure, optimizer, state before the first step), the same at every call."""
-    optimizer = adam(learning_rate)
+    optimizer = adam_once(learning_rate)
     structure, state = split_model(Tiny(dropout, rngs=nnx.Rngs(0)), optimizer)
     return structure, optimizer, state
 
@@ -55,12 +58,12 @@ def batch():
 
 
 def by_hand(structure, state, batch):
-    """(loss of each slice, whether each is right) in training mode without dropout, in float64."""
+    """(loss of each slice, class each is called) in training mode without dropout, in float64."""
     model = join_model(structure, state.params, state.batch_stats, training=True)
     logits = np.asarray(model(normalise(batch.images), rngs=nnx.Rngs(dropout=KEY)), np.float64)
     classes = np.asarray(batch.classes)
     losses = np.log(np.exp(logits).sum(axis=1)) - logits[np.arange(len(classes)), classes]
-    return losses, logits.argmax(axis=1) == classes
+    return losses, logits.argmax(axis=1)
 
 
 def assert_equal_trees(one, two, **tolerance):
@@ -110,8 +113,8 @@ def test_a_decaying_learning_rate_shortens_the_second_step(batch):
     states, moved = {}, {}
     for name, rate in (("constant", 1e-2), ("decaying", lambda step: 1e-2 * 0.1**step)):
         structure, optimizer, start = fresh(rate)
-        first, _ = train_step(structure, optimizer, start, no_sums(), batch, KEY)
-        second, _ = train_step(structure, optimizer, first, no_sums(), batch, KEY)
+        first, _ = step_once(structure, optimizer, start, no_sums(), batch, KEY)
+        second, _ = step_once(structure, optimizer, first, no_sums(), batch, KEY)
         states[name] = first.params
         moved[name] = jax.tree.map(lambda new, old: np.asarray(new) - old, second.params, first.params)
     assert_equal_trees(states["constant"], states["decaying"], atol=1e-7)
@@ -122,44 +125,42 @@ def test_a_decaying_learning_rate_shortens_the_second_step(batch):
 def test_the_loss_is_cross_entropy(batch):
     structure, _, state = fresh()
     loss, (_, correct) = loss_fn(state.params, state.batch_stats, structure, batch, KEY)
-    losses, right = by_hand(structure, state, batch)
+    losses, called = by_hand(structure, state, batch)
     np.testing.assert_allclose(loss, losses.mean(), rtol=1e-5)
-    assert correct == right.sum()
+    assert correct == np.sum(called == batch.classes)
 
 
 def test_the_first_step_goes_against_the_gradient_and_is_as_long_as_the_learning_rate(batch):
     structure, optimizer, state = fresh(1e-3)
-    gradients = jax.grad(loss_fn, has_aux=True)(state.params, state.batch_stats, structure, batch, KEY)[0]
-    after, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+    gradient = jax.jit(jax.grad(loss_fn, has_aux=True), static_argnums=2)
+    gradients, _ = gradient(state.params, state.batch_stats, structure, batch, KEY)
+    after, _ = step_once(structure, optimizer, state, no_sums(), batch, KEY)
     expected = jax.tree.map(lambda value, g: value - 1e-3 * g / (jnp.abs(g) + 1e-7), state.params, gradients)
     steep = jax.tree.map(lambda g: np.abs(g) > 1e-5, gradients)  # elsewhere rounding decides the sign
-    assert sum(leaf.sum() for leaf in jax.tree.leaves(steep)) > 400
+    assert sum(leaf.sum() for leaf in jax.tree.leaves(steep)) > 300
     for where, new, wanted in zip(*map(jax.tree.leaves, (steep, after.params, expected)), strict=True):
         np.testing.assert_allclose(np.asarray(new)[where], np.asarray(wanted)[where], atol=2e-6, rtol=0)
 
 
 def test_running_statistics_move_towards_the_batch(batch):
     structure, optimizer, state = fresh()
-    after, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+    after, _ = step_once(structure, optimizer, state, no_sums(), batch, KEY)
     conv = join_model(structure, state.params, state.batch_stats, training=True).conv
-    mean = np.asarray(conv(normalise(batch.images))).mean(axis=(0, 1, 2))
+    mean = np.maximum(conv(normalise(batch.images)), 0).mean(axis=(0, 1, 2))
     np.testing.assert_allclose(after.batch_stats["norm"]["mean"][...], 0.1 * mean, rtol=1e-4, atol=1e-6)
 
 
 def test_sums_weight_each_batch_by_its_slices():
     structure, optimizer, state = fresh()
-    sums, expected, right = no_sums(), 0.0, 0
-    for size in (12, 5):
+    sums, expected = no_sums(), 0.0
+    for size in (8, 5):
         batch = random_batch(size, seed=size)
-        answers = by_hand(structure, state, batch)
-        logits = join_model(structure, state.params, state.batch_stats, training=True)(normalise(batch.images))
-        batch = batch._replace(classes=batch.classes.at[: size // 2].set(jnp.argmax(logits, axis=-1)[: size // 2]))
-        answers = by_hand(structure, state, batch)
-        expected, right = expected + answers[0].sum(), right + answers[1].sum()
-        state, sums = train_step(structure, optimizer, state, sums, batch, KEY)
-    assert sums.slices == 17
-    assert sums.correct == right
-    assert 8 <= right < 17
+        _, called = by_hand(structure, state, batch)
+        batch = batch._replace(classes=jnp.asarray((called + np.arange(size) % 2) % 6, jnp.int32))  # every other wrong
+        expected += by_hand(structure, state, batch)[0].sum()
+        state, sums = step_once(structure, optimizer, state, sums, batch, KEY)
+    assert sums.slices == 13
+    assert sums.correct == 4 + 3
     np.testing.assert_allclose(sums.loss, expected, rtol=1e-5)
     assert [leaf.dtype for leaf in Sums(*sums)] == [jnp.float32, jnp.int32, jnp.int32]
 
@@ -168,8 +169,19 @@ def test_steps_are_counted(batch):
     structure, optimizer, state = fresh()
     assert state.step == 0
     for count in (1, 2):
-        state, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+        state, _ = step_once(structure, optimizer, state, no_sums(), batch, KEY)
         assert state.step == count
+
+
+def test_steps_lower_the_loss_and_move_everything(batch):
+    structure, optimizer, state = fresh()
+    train = compile_steps(structure, optimizer).train
+    before, losses = jax.device_get(state), []
+    for _ in range(40):
+        state, sums = train(state, no_sums(), batch, KEY)
+        losses.append(float(sums.loss) / 8)
+    assert losses[-1] < 0.5 * losses[0]
+    assert_no_leaf_stayed(before, jax.device_get(state))
 
 
 def test_the_old_state_is_given_away(batch):
@@ -190,21 +202,10 @@ def test_each_step_compiles_once_for_each_batch_size(batch):
         assert steps.evaluate._cache_size() == programs
 
 
-def test_compiled_and_plain_steps_agree(batch):
-    structure, optimizer, state = fresh(1e-3, dropout=0.5)
-    plain, sums = train_step(structure, optimizer, state, no_sums(), batch, KEY)
-    logits = eval_step(structure, plain.params, plain.batch_stats, batch.images)
-    steps = compile_steps(structure, optimizer)
-    compiled, compiled_sums = steps.train(state, no_sums(), batch, KEY)
-    assert_equal_trees(plain.batch_stats, compiled.batch_stats, atol=1e-5)
-    assert_equal_trees(sums, compiled_sums, rtol=1e-5)
-    np.testing.assert_allclose(steps.evaluate(plain.params, plain.batch_stats, batch.images), logits, atol=1e-5)
-
-
 def test_evaluation_uses_running_statistics_and_changes_nothing(batch):
     structure, optimizer, state = fresh(dropout=0.5)
     evaluate = compile_steps(structure, optimizer).evaluate
-    state, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+    state, _ = step_once(structure, optimizer, state, no_sums(), batch, KEY)
     before = jax.device_get(state)
     whole = evaluate(state.params, state.batch_stats, batch.images)
     assert whole.shape == (8, 6)
@@ -216,7 +217,7 @@ def test_evaluation_uses_running_statistics_and_changes_nothing(batch):
 
 def test_in_evaluation_a_slices_answer_does_not_depend_on_its_neighbours(batch):
     structure, optimizer, state = fresh(dropout=0.5)
-    state, _ = train_step(structure, optimizer, state, no_sums(), batch, KEY)
+    state, _ = step_once(structure, optimizer, state, no_sums(), batch, KEY)
     whole = eval_step(structure, state.params, state.batch_stats, batch.images)
     assert np.ptp(whole, axis=0).max() > 0.01, "the slices differ"
     alone = eval_step(structure, state.params, state.batch_stats, batch.images[:1])
@@ -237,7 +238,7 @@ def test_dropout_differs_from_step_to_step_and_is_the_same_for_the_same_step(bat
     structure, optimizer, start = fresh(learning_rate=0.0, dropout=0.5)
 
     def loss_at(state, key):
-        after, sums = train_step(structure, optimizer, state, no_sums(), batch, key)
+        after, sums = step_once(structure, optimizer, state, no_sums(), batch, key)
         return after, float(sums.loss)
 
     second, first_loss = loss_at(start, KEY)
@@ -248,15 +249,3 @@ def test_dropout_differs_from_step_to_step_and_is_the_same_for_the_same_step(bat
     assert loss_at(start, KEY)[1] == first_loss
     assert loss_at(second, KEY)[1] == second_loss
     assert loss_at(start, jax.random.key(1))[1] != first_loss
-
-
-def test_training_the_papers_network_lowers_the_loss_and_moves_everything():
-    batch, optimizer = random_batch(8, side=32), adam(1e-3)
-    structure, state = split_model(ProposedCNN(32, rngs=nnx.Rngs(0)), optimizer)
-    train = compile_steps(structure, optimizer).train
-    before, losses = jax.device_get(state), []
-    for _ in range(12):
-        state, sums = train(state, no_sums(), batch, KEY)
-        losses.append(float(sums.loss) / 8)
-    assert losses[-1] < 0.5 * losses[0]
-    assert_no_leaf_stayed(before, jax.device_get(state))

@@ -48,7 +48,20 @@ def test_each_value_is_the_nearest_grey(level, width, hu):
     hu = np.array(hu, np.float32)
     low, high = window_limits(level, width)
     exact = (np.clip(hu.astype(np.float64), low, high) - low) / width * 255
-    assert np.all(np.abs(apply_window(hu, level, width) - exact) <= 0.5 + 1e-3 * max(1, 4000 / width))
+    rounding = 1e-4 + 0.3 / width  # of float32, at HU of some thousands
+    assert np.all(np.abs(apply_window(hu, level, width) - exact) <= 0.5 + rounding)
+
+
+def test_halves_go_to_the_even_grey():
+    hu = np.array([8, 24, 40, 56])  # 25.5, 76.5, 127.5, 178.5
+    assert apply_window(hu, *BRAIN).tolist() == [26, 76, 128, 178]
+
+
+def test_known_places_in_the_papers_windows():
+    hu = np.array([-1000, -20, 0, 10, 30, 60, 80, 180, 1300, 3000])
+    assert apply_window(hu, *BRAIN).tolist() == [0, 0, 0, 32, 96, 191, 255, 255, 255, 255]
+    assert apply_window(hu, *SUBDURAL).tolist() == [0, 0, 26, 38, 64, 102, 128, 255, 255, 255]
+    assert apply_window(hu, *BONE).tolist() == [0, 71, 73, 74, 76, 78, 80, 89, 191, 255]
 
 
 @pytest.mark.parametrize("window", WINDOWS)

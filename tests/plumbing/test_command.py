@@ -1,0 +1,42 @@
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ich_jax.plumbing.command import InputError, run_command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (InputError("file.csv: row 3\nis odd"), 2, "error: file.csv: row 3 is odd\n"),
+        (OSError(errno.ENOSPC, "No space left on device", "out/images.npy"), 2, "error: out/images.npy: No space left"),
+        (KeyboardInterrupt(), 130, "stopped"),
+    ],
+)
+def test_what_the_user_sees(capsys, monkeypatch, error, code, message):
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+
+    def main():
+        raise error
+
+    with pytest.raises(SystemExit) as caught:
+        run_command(main)
+    assert caught.value.code == code
+    assert message in capsys.readouterr().err
+
+
+def test_a_bug_keeps_its_traceback():
+    with pytest.raises(ZeroDivisionError):
+        run_command(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize("encoding", ["cp1254", "ascii", "utf-8"])
+def test_any_terminal_gets_utf8_and_no_command_dies_of_it(encoding):
+    code = "from ich_jax.plumbing.command import run_command; run_command(lambda: print('≤ β → Ş \\udcff'))"
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
+    assert (done.returncode, done.stdout.decode().strip()) == (0, "≤ β → Ş \\udcff")
