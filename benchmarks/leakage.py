@@ -17,7 +17,7 @@ from ich_jax.data.prepared import Prepared, open_prepared
 from ich_jax.phantom.dataset import phantom_data
 from ich_jax.plumbing.command import run_command
 from ich_jax.plumbing.files import read_json
-from ich_jax.training.config import PRESETS, SPLITS, Settings, option_type
+from ich_jax.training.config import PRESETS, SPLITS, Settings, option_type, preset
 from ich_jax.training.run import train
 
 METRICS = {"balanced_accuracy": "balanced accuracy", "accuracy": "accuracy", "any_sensitivity": "any-ICH sensitivity"}
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> dict:
     for seed in range(args.seeds):
         for split in SPLITS:
             own = {"split": split, "seed": seed, "split_seed": seed}
-            metrics = _train(prepared, Settings(**(PRESETS[args.preset] | changes | own)))
+            metrics = _train(prepared, preset(args.preset, **(changes | own)))
             for name in METRICS:
                 found[split][name].append(metrics[name])
             print(f"  seed {seed}, by {split:<8} test balanced accuracy {metrics['balanced_accuracy']:.3f}", flush=True)

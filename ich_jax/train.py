@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ich_jax.plumbing.command import run_command
-from ich_jax.training.config import PRESETS, Settings, add_options, read_config
+from ich_jax.training.config import PRESETS, add_options, preset, read_config
 
 if TYPE_CHECKING:
     from ich_jax.training.run import Run
@@ -34,13 +34,13 @@ def main(argv: list[str] | None = None) -> "Run":
     from ich_jax.training.run import train
 
     out = out or (unfinished_folder() if resume else None) or unused_folder()
-    preset = given.pop("preset", None)
+    start = given.pop("preset", None)
     if resume and (out / "config.json").exists():
         before, found = read_config(out)
-        asked = {name: value for name, value in PRESETS.get(preset, {}).items() if name != "epochs"}
+        asked = {name: value for name, value in PRESETS.get(start, {}).items() if name != "epochs"}
         settings, data = replace(before, **(asked | given)), data or found.data
     else:
-        settings = Settings(**(PRESETS[preset or ("paper" if data else "phantom")] | given))
+        settings = preset(start or ("paper" if data else "phantom"), **given)
     if not data:
         from ich_jax.phantom.dataset import phantom_data
 

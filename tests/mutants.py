@@ -1,8 +1,8 @@
 """Whether the tests would notice: one small mistake at a time in `paper/` and `phantom/`, which some test must catch.
 
-A test that cannot fail is worse than none. Each mutant below is such a mistake as a person makes: a wrong sign, a swapped
-pair, `>` for `>=`, another library's default. The package and the tests are copied into a temporary folder, the mistake
-is made there, and the named tests are run. Run it after changing a test or a formula; it takes some minutes.
+A test that cannot fail is worse than none. Each mutant below is such a mistake as a person makes: a wrong sign, a
+swapped pair, `>` for `>=`, another library's default. The package and the tests are copied into a temporary folder, the
+mistake is made there, and the named tests are run. Run it after changing a test or a formula; it takes some minutes.
 
     python -m tests.mutants          all of them
     python -m tests.mutants 3 17     only these, by their number in the table
@@ -230,7 +230,7 @@ def main(numbers: list[str]) -> int:
 
 
 def first_failure(copy: Path, tests: list[str] | tuple[str, ...]) -> str | None:
-    """The first test that fails in the copy, None if all pass. Tests on real slices are skipped: not everyone has any."""
+    """The first test that fails in the copy, None if all pass. Tests on real slices are skipped: not all have any."""
     environment = {name: value for name, value in os.environ.items() if name != "ICH_JAX_RSNA_SAMPLE"}
     environment |= {
         "PYTHONPATH": str(copy),

@@ -13,19 +13,19 @@
 # > scans. It is for learning. Nothing here says anything about a real patient.
 
 # %%
-import contextlib
-import io
 from collections import Counter
 
 from matplotlib.figure import Figure
 
 from common import KAGGLE, PREPARED, SMALL, blood_of, empty_folder, show, start, table
-from ich_jax import evaluate, predict, train
 from ich_jax.data.dicom import read_slice
-from ich_jax.data.labels import CLASSES, TYPES
 from ich_jax.data.prepared import open_prepared
-from ich_jax.phantom import read_truth
-from ich_jax.windowing import BRAIN, apply_window
+from ich_jax.paper.printed import CLASSES, TYPES
+from ich_jax.paper.windowing import BRAIN, apply_window
+from ich_jax.phantom.dataset import read_truth
+from ich_jax.training.config import preset
+from ich_jax.training.inference import predict
+from ich_jax.training.run import evaluate, train
 
 start()
 SLICES = 300 if SMALL else 1600  # how many to use; SMALL only checks that everything runs
@@ -126,15 +126,13 @@ print("CLASSES", CLASSES)
 print("classes", data.classes[:10], "…  patients", len(set(data.patient_ids.tolist())))
 
 # %% [markdown]
-# Training is one call, the same as `python -m ich_jax.train …` on the command line. It splits the data, trains the
-# paper's network, keeps the epoch with the lowest validation loss, and reports on slices it has never seen.
+# Training is one call, the same that `python -m ich_jax.train` makes: settings, data, and a folder for what comes out.
+# It splits the data, trains the paper's network, keeps the epoch with the lowest validation loss, and reports on slices
+# it has never seen. `preset("phantom")` holds settings that suit the phantom; what else is given replaces single ones.
 
 # %%
 run_folder = empty_folder("00_introduction") / "run"
-command = (
-    f"--data {PREPARED} --preset phantom --limit {SLICES} --epochs {EPOCHS} --out {run_folder}"
-)
-run = train.main(command.split())
+run = train(preset("phantom", limit=SLICES, epochs=EPOCHS), data, run_folder)
 
 # %% [markdown]
 # Read the last table from the top: **accuracy** is the share of right answers, and the number in brackets is what you
@@ -142,12 +140,12 @@ run = train.main(command.split())
 # count. **Sensitivity** is the share of slices with a hemorrhage in which it saw one, whichever type it named. The
 # other figures are the subject of tutorials 4 and 5.
 #
-# Now ask it about single files, as one would in use. The answers are probabilities of the six classes.
+# Now ask it about single files, as one would in use. `train` has returned the network and its state at the best epoch;
+# `predict` gives one answer a file, with the probabilities of the six classes.
 
 # %%
-files = [str(KAGGLE / "stage_2_train" / f"{row.image_id}.dcm") for row in largest.values()]
-with contextlib.redirect_stdout(io.StringIO()):  # it would print a wide table
-    answers = predict.main([str(run_folder), *files])
+files = [KAGGLE / "stage_2_train" / f"{row.image_id}.dcm" for row in largest.values()]
+answers = predict(run.network, run.state, data.image_size, files)
 table(
     ("the slice shows", "the network says", "with probability", "probability of 'none'"),
     [
@@ -173,8 +171,8 @@ table(
 # 1. How many slices of each class are in `data`? What share of them shows no hemorrhage?
 # 2. Outline the smallest subarachnoid bleed, as in the first picture.
 # 3. The training above reports on the *test* part. Evaluate the same run on the *validation* part:
-#    `evaluate.main([str(run_folder), "--part", "validation"])` returns a dictionary of metrics. Is it better there? Why
-#    could one expect that?
+#    `evaluate(run_folder, "validation")` prints a page like the one above and returns its metrics as a dictionary. Is it
+#    better there? Why could one expect that?
 #
 # ## Answers
 
@@ -218,10 +216,9 @@ show(figure, f"The smallest subarachnoid bleed, {row.subarachnoid_mm2:.0f} mm²,
 # </details>
 
 # %% jupyter={"source_hidden": true}
-with contextlib.redirect_stdout(io.StringIO()):
-    on_validation, on_test = (
-        evaluate.main([str(run_folder), "--part", part]) for part in ("validation", "test")
-    )
+on_validation, on_test = (
+    evaluate(run_folder, part, say=lambda _: None) for part in ("validation", "test")
+)
 table(
     ("part", "slices", "accuracy", "balanced accuracy"),
     [

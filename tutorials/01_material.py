@@ -15,11 +15,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from common import KAGGLE, PREPARED, show, start, table
-from ich_jax import paper
-from ich_jax.data.labels import CLASSES, TYPES, parse_labels, read_labels
+from ich_jax.data.labels import parse_labels, read_labels
 from ich_jax.data.prepared import open_prepared
-from ich_jax.data.splits import PARTS, split_by_image, split_by_patient
-from ich_jax.metrics import accuracy, balanced_accuracy, confusion_matrix
+from ich_jax.paper import printed
+from ich_jax.paper.metrics import accuracy, balanced_accuracy, confusion_matrix
+from ich_jax.paper.printed import CLASSES, TYPES
+from ich_jax.paper.splits import PARTS, split_by_image, split_by_patient
 
 start()
 
@@ -73,7 +74,10 @@ table(("class", "PHANTOM slices"), list(labels.class_counts().items()))
 # is the same.
 
 # %%
-DISTINCT = {**{name: counts["total"] for name, counts in paper.table_1().items()}, "none": 644_870}
+DISTINCT = {
+    **{name: counts["total"] for name, counts in printed.table_1().items()},
+    "none": 644_870,
+}
 SEVERAL, LISTED_TWICE = 32_074, 4
 
 
@@ -122,14 +126,14 @@ print(
 # %%
 classes = np.array([CLASSES.index(name) for name in rsna.image_class.values()])
 split = split_by_image(classes, seed=0)
-printed, comparison = paper.table_1(), []
+table_1, comparison = printed.table_1(), []
 for k, name in enumerate(CLASSES):
     ours = {part: int(np.sum(classes[split[part]] == k)) for part in PARTS}
     comparison.append(
         (
             name,
             *(f"{ours[part]:,}" for part in PARTS),
-            *(f"{printed[name][part]:,}" for part in PARTS),
+            *(f"{table_1[name][part]:,}" for part in PARTS),
         )
     )
 table(
@@ -145,8 +149,8 @@ table(
 for count, what in ((644_874, "with the four counted twice"), (644_870, "distinct slices only")):
     print(f"⌊{count:,} / 4⌋ = {count // 4:,}   {what}")
 print(
-    f"Table 1, 'none': total {printed['none']['total']:,}; validation and test: {printed['none']['validation']:,} and "
-    f"{printed['none']['test']:,}"
+    f"Table 1, 'none': total {table_1['none']['total']:,}; validation and test: "
+    f"{table_1['none']['validation']:,} and {table_1['none']['test']:,}"
 )
 
 # %% [markdown]
@@ -242,8 +246,8 @@ show(
 
 # %% [markdown]
 # A hospital will bring patients that no network has met. So a split by patient is the fair test, and a result under a
-# split by image tends to be too good, by an unknown margin. Does a real network profit, too? `benchmarks/leakage.py`
-# trains the paper's under both splits; its figures are in the project's README.
+# split by image tends to be too good, by an unknown margin. Does a real network profit, too? `python -m
+# benchmarks.leakage` trains the paper's under both splits; [docs/phantom.md](../docs/phantom.md) has its figures.
 #
 # ## Try it
 #

@@ -13,12 +13,9 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from common import KAGGLE, SMALL, show, start, table
-from ich_jax import plots
 from ich_jax.data.dicom import read_stored
-from ich_jax.data.phantom.tissues import BLOOD_RANGE_HU, TISSUE_RANGES_HU
 from ich_jax.data.preprocess import slice_to_image
-from ich_jax.phantom import read_truth
-from ich_jax.windowing import (
+from ich_jax.paper.windowing import (
     AIR_HU,
     BONE,
     BRAIN,
@@ -30,6 +27,9 @@ from ich_jax.windowing import (
     lookup_table,
     window_limits,
 )
+from ich_jax.phantom.dataset import read_truth
+from ich_jax.phantom.tissues import BLOOD_RANGE_HU, TISSUE_RANGES_HU
+from ich_jax.show import figures
 
 start()
 SIZE = 64 if SMALL else 224  # side of the finished image; the paper's is 224
@@ -111,7 +111,7 @@ def window_by_hand(hu: np.ndarray, level: float, width: float) -> np.ndarray:
 
 for window in WINDOWS:
     assert np.array_equal(window_by_hand(hu, *window), apply_window(hu, *window))
-print("the same as ich_jax.windowing.apply_window in all three windows")
+print("the same as ich_jax.paper.windowing.apply_window in all three windows")
 
 # %% [markdown]
 # Three windows of one slice, stacked as red, green and blue, then shrunk to 224×224: that is the paper's Fig. 3, and
@@ -119,7 +119,7 @@ print("the same as ich_jax.windowing.apply_window in all three windows")
 
 # %%
 show(
-    plots.windows_panel(slice_to_image(raw, SIZE), "PHANTOM: a subdural hemorrhage"),
+    figures.windows_panel(slice_to_image(raw, SIZE), "PHANTOM: a subdural hemorrhage"),
     "Fig. 3 rebuilt. The brain window shows the tissue, the subdural window blood against bone,"
     " the bone window the skull. PHANTOM.",
 )

@@ -15,12 +15,12 @@ from flax import nnx
 from matplotlib.figure import Figure
 
 from common import PREPARED, show, start, table
-from ich_jax import paper
 from ich_jax.data.prepared import open_prepared
 from ich_jax.models import MODELS
 from ich_jax.models.layers import average_pool_2x2, batch_norm, conv
 from ich_jax.models.ledger import ledger
 from ich_jax.models.proposed import WIDTHS, Block, ProposedCNN
+from ich_jax.paper import printed
 
 start()
 
@@ -98,9 +98,7 @@ def block_by_hand(a: np.ndarray, block: Block) -> np.ndarray:
 block = Block(3, 16, rngs=nnx.Rngs(1))
 rng = np.random.default_rng(0)
 for tensor in (block.reduce.bias, block.conv.bias, block.norm.bias, block.norm.mean):
-    tensor[...] = jnp.asarray(
-        rng.normal(size=16)
-    )  # a fresh block has zeros here, which test nothing
+    tensor[...] = jnp.asarray(rng.normal(size=16))  # a fresh block's zeros would test nothing
 for tensor in (block.norm.scale, block.norm.var):
     tensor[...] = jnp.asarray(rng.uniform(0.5, 2, size=16))
 by_flax = nnx.view(block, use_running_average=True)(jnp.asarray(image, jnp.float32)[None])[0]
@@ -152,8 +150,8 @@ for (stage, shape), count, cost in zip(shapes[1:], parameters, work, strict=True
         (stage, "×".join(map(str, shape)), f"{np.prod(shape):,}", f"{count:,}", f"{cost:.1f}")
     )
 table(header, rows)
-printed = paper.table_3()["proposed"]["parameters_millions"]
-print(f"{sum(parameters):,} parameters in all; the paper prints {printed} million")
+millions = printed.table_3()["proposed"]["parameters_millions"]
+print(f"{sum(parameters):,} parameters in all; the paper prints {millions} million")
 
 # %%
 figure = Figure(figsize=(9, 3.3), layout="constrained")
@@ -197,7 +195,7 @@ for width in WIDTHS:
 print(f"all but the dense layer: {body:,}, and {channels:,} channels at the end")
 assert body == sum(line.total for line in lines[:-1])
 
-values = (printed * 1e6 - body - 6) / 6
+values = (millions * 1e6 - body - 6) / 6
 places = values / channels
 print(f"so the dense layer reads about {values:,.0f} values,")
 print(f"which is {places:.2f} places: a square of {np.sqrt(places):.2f}")
@@ -230,11 +228,11 @@ for strides in product((1, 2), (1, 2, 3)):
         for _ in WIDTHS:
             sides.append(shrunk(sides[-1], 2, 2, paddings[2]))
         tried += 1
-        if int((body + sides[-1] ** 2 * channels * 6 + 6) / 1000) == int(printed * 1000):
+        if int((body + sides[-1] ** 2 * channels * 6 + 6) / 1000) == int(millions * 1000):
             names = ("same" if same else "none" for same in paddings)
             path = " → ".join(map(str, [224, *sides]))
             rows.append((*strides, *names, path, f"{multiply_adds(sides) / 1e9:.2f}"))
-print(f"{len(rows)} of {tried} have {printed} million parameters:")
+print(f"{len(rows)} of {tried} have {millions} million parameters:")
 header = (
     "stride: conv",
     "max-pool",
@@ -252,7 +250,7 @@ table((*header, "G multiply-adds"), rows)
 # training:
 
 # %%
-minutes = paper.table_4()
+minutes = printed.table_4()
 rows = []
 for name, network in MODELS.items():
     cost = sum(line.multiply_adds for line in ledger(network)) / 1e9
@@ -289,9 +287,8 @@ class ConvThenNorm(nnx.Module):
 
 
 batch = jax.random.uniform(jax.random.key(0), (4, 16, 16, 3))
-weights = jax.random.normal(
-    jax.random.key(1), (4, 16, 16, 4)
-)  # an arbitrary loss, so that gradients are not all alike
+# An arbitrary loss, so that the gradients are not all alike.
+weights = jax.random.normal(jax.random.key(1), (4, 16, 16, 4))
 rows = []
 for relu in (False, True):
     for training in (True, False):

@@ -7,9 +7,8 @@
 # early stopping by hand, and check each against the package.
 
 # %%
-import contextlib
-import io
 import math
+from itertools import islice
 
 import jax
 import jax.numpy as jnp
@@ -19,13 +18,23 @@ from flax import nnx
 from matplotlib.figure import Figure
 
 from common import PREPARED, SMALL, empty_folder, show, start, table
-from ich_jax import paper, train
-from ich_jax.data.batches import Batch, training_batches
 from ich_jax.data.prepared import open_prepared
-from ich_jax.data.splits import split_by_patient
-from ich_jax.early_stopping import EarlyStopping
 from ich_jax.models.proposed import ProposedCNN
-from ich_jax.steps import adam, split_model, train_step
+from ich_jax.paper import printed
+from ich_jax.paper.early_stopping import EarlyStopping
+from ich_jax.paper.splits import split_by_patient
+from ich_jax.paper.steps import (
+    Batch,
+    Sums,
+    TrainState,
+    adam,
+    compile_steps,
+    no_sums,
+    split_model,
+)
+from ich_jax.training.batches import training_batches
+from ich_jax.training.config import preset
+from ich_jax.training.run import train
 
 start()
 STEPS = 6 if SMALL else 60  # of the short trainings below
@@ -87,8 +96,8 @@ def adam_by_hand(
     m,
     v,
     t,
-    rate=paper.LEARNING_RATE,
-    beta1=paper.BETA1,
+    rate=printed.LEARNING_RATE,
+    beta1=printed.BETA1,
     beta2=0.999,
     eps=1e-7,
 ):
@@ -158,9 +167,13 @@ table(("β₁", "gradients remembered", "lowest θ", "roughness (mean change of 
 # %% [markdown]
 # ## One step of training
 #
-# A step is a pure function: parameters, running statistics, Adam's means and a batch go in; new ones come out. Nothing
-# is changed in place, so XLA can compile it whole. A Flax network is an object, so it is first *split* into its
-# structure and its arrays, and *merged* again inside.
+# A step is a pure function: the state (steps taken, parameters, running statistics, Adam's means) and a batch go in; a
+# new state comes out. Nothing is changed in place, so XLA can compile it whole. A Flax network is an object, so it is
+# first *split* into its structure and its arrays. The structure never changes: the step just uses it, to *merge* the
+# network again.
+#
+# An epoch's loss and right answers are *sums* over its steps, which go in and come out like the state. So they stay on
+# the device: a loop that asked for each step's loss would have to wait for each step.
 
 # %%
 training_rows = split_by_patient(data.classes, data.patient_ids, seed=0)["train"]
@@ -173,21 +186,31 @@ structure, state = split_model(ProposedCNN(data.image_size, 6, rngs=nnx.Rngs(0))
 
 
 @jax.jit
-def step_by_hand(state, batch: Batch):
-    def loss(params):
+def step_by_hand(state: TrainState, sums: Sums, batch: Batch) -> tuple[TrainState, Sums]:
+    def loss_fn(params):
         model = nnx.merge(structure, params, state.batch_stats, copy=True)
         model = nnx.view(model, use_running_average=False)  # training: batch norm uses the batch
-        value = cross_entropy_by_hand(model(batch.images.astype(jnp.float32) / 255), batch.classes)
-        return value, nnx.state(model, nnx.BatchStat)  # batch norm has moved its running statistics
+        logits = model(batch.images.astype(jnp.float32) / 255)
+        correct = jnp.sum(logits.argmax(axis=1) == batch.classes)
+        batch_stats = nnx.state(model, nnx.BatchStat)  # batch norm has moved them
+        return cross_entropy_by_hand(logits, batch.classes), (batch_stats, correct)
 
-    (value, batch_stats), gradients = jax.value_and_grad(loss, has_aux=True)(state.params)
+    gradient = jax.value_and_grad(loss_fn, has_aux=True)
+    (loss, (batch_stats, correct)), gradients = gradient(state.params)
     updates, moments = optimizer.update(gradients, state.optimizer)
-    return type(state)(optax.apply_updates(state.params, updates), batch_stats, moments), value
+    params = optax.apply_updates(state.params, updates)
+    size = len(batch.classes)
+    return (
+        TrainState(state.step + 1, params, batch_stats, moments),
+        Sums(sums.loss + loss * size, sums.correct + correct, sums.slices + size),
+    )
 
 
-mine, my_loss = step_by_hand(state, batch)
+mine, my_sums = step_by_hand(state, no_sums(), batch)
+steps = compile_steps(structure, optimizer)
 before = jax.tree.map(jnp.array, state)  # the package's step gives the old state's memory away
-theirs, their_loss, correct = train_step(structure, optimizer, before, batch, jax.random.key(0))
+key = jax.random.key(0)  # of dropout, which this network does not have
+theirs, sums = steps.train(before, no_sums(), batch, key)
 moved = [
     np.abs(a - b).mean()
     for a, b in zip(jax.tree.leaves(mine.params), jax.tree.leaves(state.params), strict=True)
@@ -196,11 +219,12 @@ apart = [
     np.abs(a - b).mean()
     for a, b in zip(jax.tree.leaves(mine.params), jax.tree.leaves(theirs.params), strict=True)
 ]
-np.testing.assert_allclose(my_loss, their_loss, rtol=1e-4)
+np.testing.assert_allclose(my_sums.loss, sums.loss, rtol=1e-4)
+assert my_sums[1:] == sums[1:]
 assert np.mean(apart) < 0.02 * np.mean(moved)
 print(
-    f"loss by hand {my_loss:.5f}, by train_step {their_loss:.5f}; {int(correct)} of "
-    f"{len(batch.classes)} right"
+    f"loss by hand {my_sums.loss / my_sums.slices:.5f}, by the package's step "
+    f"{sums.loss / sums.slices:.5f}; {sums.correct} of {sums.slices} right"
 )
 print(
     f"a parameter moves by {np.mean(moved):.1e} on average: Adam's first step is ±{RATE:g} for "
@@ -221,15 +245,12 @@ def train_at(rate: float) -> list[float]:
     """The loss of each step, before it."""
     optimizer = adam(rate)
     structure, state = split_model(ProposedCNN(data.image_size, 6, rngs=nnx.Rngs(0)), optimizer)
-    losses = []
-    for number, batch in enumerate(
-        training_batches(data.images, data.classes, training_rows, 8, seed=0, epoch=1)
-    ):
-        if number == STEPS:
-            break
-        state, value, _ = train_step(structure, optimizer, state, batch, jax.random.key(number))
-        losses.append(float(value))
-    return losses
+    steps, losses = compile_steps(structure, optimizer), []
+    batches = training_batches(data.images, data.classes, training_rows, 8, seed=0, epoch=1)
+    for batch in islice(batches, STEPS):
+        state, sums = steps.train(state, no_sums(), batch, key)
+        losses.append(sums.loss / sums.slices)
+    return [float(loss) for loss in losses]  # the first look at them
 
 
 def smooth(values: list[float], over: int = 10) -> np.ndarray:
@@ -263,18 +284,14 @@ show(
 )
 
 # %% [markdown]
-# So why does `--preset phantom` raise the rate to 3e-4? The training loss of the first steps is not what counts. Train
+# So why does `preset("phantom")` raise the rate to 3e-4? The training loss of the first steps is not what counts. Train
 # on, at both rates, and watch the *validation* part, whose patients the network does not learn from:
 
 # %%
 folder, histories = empty_folder("04_training"), {}
 for rate in (1e-5, 3e-4):
-    command = (
-        f"--data {PREPARED} --preset phantom --learning-rate {rate} --limit {SLICES}"
-        f" --epochs {EPOCHS} --out {folder / str(rate)}"
-    )
-    with contextlib.redirect_stdout(io.StringIO()):
-        histories[rate] = train.main(command.split()).history
+    settings = preset("phantom", learning_rate=rate, limit=SLICES, epochs=EPOCHS)
+    histories[rate] = train(settings, data, folder / str(rate), say=lambda _: None).history
 
 figure = Figure(figsize=(9, 3.2), layout="constrained")
 for axes, part in zip(figure.subplots(1, 2, sharey=True), ("train", "validation"), strict=True):
@@ -328,7 +345,7 @@ def early_stopping_by_hand(losses: list[float], patience: int = 3) -> tuple[int,
 
 
 def with_the_package(losses: list[float], rule: str = "no-improvement") -> tuple[int, int]:
-    state = EarlyStopping(paper.PATIENCE, rule)
+    state = EarlyStopping(printed.PATIENCE, rule)
     for loss in losses:
         state = state.after(loss)
         if state.should_stop:

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 from sklearn import metrics as sklearn_metrics
 
 from common import show, start, table
-from ich_jax import metrics, paper, plots
-from ich_jax.data.labels import CLASSES
+from ich_jax.paper import metrics, printed
+from ich_jax.paper.printed import CLASSES
+from ich_jax.show import figures
 
 start()
 
@@ -39,9 +40,9 @@ table(
 # From here on we use a real one: the paper's Table 6, the proposed network's 180,180 test slices.
 
 # %%
-confusion = paper.confusion("proposed")
+confusion = printed.confusion("proposed")
 show(
-    plots.confusion_figure(confusion, "the paper's Table 6: proposed network, batch 8"),
+    figures.confusion_figure(confusion, "the paper's Table 6: proposed network, batch 8"),
     "Counts and, below them, the share of the row; the shade is the share. The first column is "
     "dark: what is missed is mostly called 'none'. RSNA data, printed in the paper.",
 )
@@ -145,10 +146,10 @@ table(
 # paper that print them have to agree. Do they?
 
 # %%
-accuracies, recalls = paper.table_3(), paper.table_5()
+accuracies, recalls = printed.table_3(), printed.table_5()
 rows = [
     (name, accuracies[name]["test_accuracy"], recalls[name]["recall"], metrics.accuracy(matrix))
-    for name, matrix in ((name, paper.confusion(name)) for name in paper.NETWORKS)
+    for name, matrix in ((name, printed.confusion(name)) for name in printed.NETWORKS)
 ]
 table(
     ("network", "accuracy, Table 3", "weighted recall, Table 5", "from its confusion matrix"), rows
@@ -280,8 +281,8 @@ print(f"AUC {by_sklearn:.4f}: by hand, scikit-learn and ich_jax alike (made-up s
 # </details>
 
 # %% jupyter={"source_hidden": true}
-for network in paper.NETWORKS:
-    matrix = paper.confusion(network)
+for network in printed.NETWORKS:
+    matrix = printed.confusion(network)
     r = metrics.recall(matrix)
     k = r.argmin()
     print(f"{network:<13} {CLASSES[k]:<10} recall {r[k]:.4f}, {matrix[k, k]} of {matrix[k].sum()}")

@@ -13,12 +13,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from common import KAGGLE, PREPARED, SMALL, empty_folder, show, start, table
-from ich_jax import metrics, paper, plots, train
-from ich_jax.data.labels import CLASSES
 from ich_jax.data.prepared import open_prepared
-from ich_jax.finished import read_finished
-from ich_jax.phantom import read_truth
-from ich_jax.run import split_rows
+from ich_jax.paper import metrics, printed
+from ich_jax.paper.printed import CLASSES
+from ich_jax.phantom.dataset import read_truth
+from ich_jax.show import figures
+from ich_jax.training.batches import split_rows
+from ich_jax.training.config import preset
+from ich_jax.training.outcome import read_outcome
+from ich_jax.training.run import train
 
 start()
 SLICES = 300 if SMALL else 1600  # how many of the phantom's slices to use
@@ -28,30 +31,27 @@ run_folder = empty_folder("06_results") / "run"
 # %% [markdown]
 # ## The training
 #
-# The settings are `--preset phantom`; the line "not as in the paper" lists each difference. The split is by patient
+# `preset("phantom")` holds the settings; the line "not as in the paper" lists each difference. The split is by patient
 # ([why](01_material.ipynb)).
 
 # %%
-command = (
-    f"--data {PREPARED} --preset phantom --limit {SLICES} --epochs {EPOCHS} --out {run_folder}"
-)
-run = train.main(command.split())
+data = open_prepared(PREPARED)
+run = train(preset("phantom", limit=SLICES, epochs=EPOCHS), data, run_folder)
 
 # %% [markdown]
 # ## Figs. 5 and 6: the curves
 #
-# Everything about a training is in its run folder, as plain files. `read_finished` opens them.
+# Everything about a training is in its run folder, as plain files. `read_outcome` opens them.
 
 # %%
-data = open_prepared(PREPARED)
-done = read_finished(run_folder, data)
+done = read_outcome(run_folder, data)
 show(
-    plots.loss_curves(done.history, done.metrics["best_epoch"], "PHANTOM: proposed network"),
+    figures.loss_curves(done.history, done.metrics["best_epoch"], "PHANTOM: proposed network"),
     "Fig. 5 on the phantom. The training loss falls all the way; the validation loss is rough at "
     "first. The epoch where it is lowest is the one that is kept.",
 )
 show(
-    plots.accuracy_curves(done.history, done.metrics["best_epoch"], "PHANTOM: proposed network"),
+    figures.accuracy_curves(done.history, done.metrics["best_epoch"], "PHANTOM: proposed network"),
     "Fig. 6 on the phantom: the same training, counted in right answers. Accuracy and loss need"
     " not be best in the same epoch.",
 )
@@ -67,7 +67,7 @@ show(
 # ## Table 2
 
 # %%
-printed = paper.table_2()
+table_2 = printed.table_2()
 ours = {
     "train_accuracy": done.best["train_accuracy"],
     "validation_accuracy": done.best["validation_accuracy"],
@@ -78,7 +78,7 @@ ours = {
 }
 table(
     ("Table 2", "paper, RSNA", "here, PHANTOM"),
-    [(name.replace("_", " "), printed[name], ours[name]) for name in ours],
+    [(name.replace("_", " "), table_2[name], ours[name]) for name in ours],
 )
 
 # %% [markdown]
@@ -87,15 +87,16 @@ table(
 # column with its own baseline:
 
 # %%
-share = paper.confusion("proposed")[0].sum() / paper.confusion("proposed").sum()
+confusion = printed.confusion("proposed")
+share = float(confusion[0].sum() / confusion.sum())
 table(
     ("", "paper, RSNA", "here, PHANTOM"),
     [
-        ("test accuracy", printed["test_accuracy"], done.metrics["accuracy"]),
-        ("always 'none'", float(share), done.metrics["majority_accuracy"]),
+        ("test accuracy", table_2["test_accuracy"], done.metrics["accuracy"]),
+        ("always 'none'", share, done.metrics["majority_accuracy"]),
         (
             "right answers gained over 'none'",
-            printed["test_accuracy"] - float(share),
+            table_2["test_accuracy"] - share,
             done.metrics["accuracy"] - done.metrics["majority_accuracy"],
         ),
     ],
@@ -106,7 +107,7 @@ table(
 
 # %%
 show(
-    plots.confusion_figure(done.confusion, f"PHANTOM: test part, {len(done.actual):,} slices"),
+    figures.confusion_figure(done.confusion, f"PHANTOM: test part, {len(done.actual):,} slices"),
     "Rows are what a slice shows, columns what it was called. Read along a row: where do the "
     "bleeds go that are not found?",
 )
@@ -130,7 +131,7 @@ table(
 # Numbers do not say *why*. Look at the slices: the surest wrong answers first.
 
 # %%
-rows = split_rows(run.config, data)["test"]
+rows = split_rows(data, run.settings)["test"]
 confidence = done.probabilities.max(axis=1)
 wrong = np.flatnonzero(done.predicted != done.actual)
 surest = wrong[np.argsort(-confidence[wrong])][:6]
@@ -211,7 +212,7 @@ show(
 # </details>
 
 # %% jupyter={"source_hidden": true}
-from ich_jax.early_stopping import EarlyStopping
+from ich_jax.paper.early_stopping import EarlyStopping
 
 for patience in (1, 3):
     state = EarlyStopping(patience)

@@ -6,21 +6,21 @@
 # careful reader does: check the paper's tables against each other.
 
 # %%
-import contextlib
-import io
-
 import numpy as np
 from matplotlib.figure import Figure
 
 from common import PREPARED, SMALL, empty_folder, show, start, table
-from ich_jax import audit, metrics, paper, train
-from ich_jax.data.labels import CLASSES
 from ich_jax.data.prepared import open_prepared
-from ich_jax.finished import read_finished
 from ich_jax.models import MODELS
 from ich_jax.models.ledger import ledger
-from ich_jax.report import Table
-from ich_jax.side_by_side import side_by_side
+from ich_jax.paper import metrics, printed
+from ich_jax.paper.printed import CLASSES
+from ich_jax.results import audit
+from ich_jax.results.side_by_side import side_by_side
+from ich_jax.show.document import Table
+from ich_jax.training.config import preset
+from ich_jax.training.outcome import read_outcome
+from ich_jax.training.run import train
 
 start()
 SLICES = 120 if SMALL else 296  # to use; the training part is then a multiple of 8
@@ -47,7 +47,13 @@ for name, network in MODELS.items():
     trainable, total = sum(line.trainable for line in lines), sum(line.total for line in lines)
     work = sum(line.multiply_adds for line in lines) / 1e9
     rows.append(
-        (audit.NAMES[name], paper.table_3()[name]["parameters_millions"], trainable, total, work)
+        (
+            printed.NETWORK_NAMES[name],
+            printed.table_3()[name]["parameters_millions"],
+            trainable,
+            total,
+            work,
+        )
     )
 table(
     (
@@ -71,20 +77,18 @@ table(
 # ## The four trainings
 #
 # The paper trains all four with batches of 8, split by image. On a laptop we can afford a few hundred slices and a few
-# epochs: **enough to see the machinery run, not enough to rank anything**. (`--norm-momentum 0.9` lets batch norm's
-# running statistics follow faster than Keras's 0.99, because there are so few steps.) (The project's README has a
-# longer run, and `python -m ich_jax.reproduce` makes the full report.)
+# epochs: **enough to see the machinery run, not enough to rank anything**. ([docs/reproduction.md](../docs/reproduction.md)
+# has a longer run, and `python -m ich_jax.reproduce` makes the full report.) `norm_momentum=0.9` lets batch norm's running
+# statistics follow faster than Keras's 0.99, because there are so few steps.
 
 # %%
 results = {}
-for name in paper.NETWORKS:
-    with contextlib.redirect_stdout(io.StringIO()):
-        command = (
-            f"--data {PREPARED} --preset phantom --model {name} --split image --batch-size 8"
-            f" --norm-momentum 0.9 --limit {SLICES} --epochs {EPOCHS} --out {folder / name}"
-        )
-        train.main(command.split())
-    results[name] = read_finished(folder / name, data)
+for name in printed.NETWORKS:
+    settings = preset(
+        "phantom", model=name, split="image", norm_momentum=0.9, limit=SLICES, epochs=EPOCHS
+    )
+    train(settings, data, folder / name, say=lambda _: None)
+    results[name] = read_outcome(folder / name, data)
     losses = " → ".join(format(row["train_loss"], ".2f") for row in results[name].history)
     print(f"{name:<13} training loss, epoch by epoch: {losses}")
 
@@ -116,15 +120,17 @@ for number, hidden in ((3, "difference"), (4, "our ratio"), (5, "difference")):
 figure = Figure(figsize=(9, 3.6), layout="constrained")
 axes = figure.subplots()
 place = np.arange(len(CLASSES))
-for k, (name, shade) in enumerate(zip(paper.NETWORKS, ("0.1", "0.4", "0.65", "0.85"), strict=True)):
+for k, (name, shade) in enumerate(
+    zip(printed.NETWORKS, ("0.1", "0.4", "0.65", "0.85"), strict=True)
+):
     axes.bar(
         place + 0.2 * (k - 1.5),
-        metrics.recall(paper.confusion(name)),
+        metrics.recall(printed.confusion(name)),
         0.2,
         color=shade,
         edgecolor="black",
         linewidth=0.4,
-        label=audit.NAMES[name],
+        label=printed.NETWORK_NAMES[name],
     )
 axes.set_xticks(place, CLASSES)
 axes.set(ylabel="recall (share of the class found)", ylim=(0, 1))
@@ -138,7 +144,7 @@ table(
     ("network", *(f"found here: {name}" for name in CLASSES[1:])),
     [
         (
-            audit.NAMES[name],
+            printed.NETWORK_NAMES[name],
             *(f"{one.confusion[k, k]} of {one.confusion[k].sum()}" for k in range(1, 6)),
         )
         for name, one in results.items()
@@ -153,9 +159,9 @@ table(
 
 # %%
 found = audit.audit()
-for section in found.sections[:2]:
-    print(section.title)
-    table(section.header, section.rows)
+for part in found.tables[:2]:
+    print(part.title)
+    table(part.header, part.rows)
 
 # %%
 for where, what, why in found.findings:
@@ -168,11 +174,11 @@ for where, what, why in found.findings:
 # %%
 figure = Figure(figsize=(9, 3), layout="constrained")
 axes = figure.subplots()
-for k, name in enumerate(paper.NETWORKS):
-    printed, value = paper.table_3()[name]["test_accuracy"], found.values[name]["accuracy"]
-    axes.plot([printed, value], [k, k], color="0.6", zorder=0)
+for k, name in enumerate(printed.NETWORKS):
+    in_table_3, value = printed.table_3()[name]["test_accuracy"], found.values[name]["accuracy"]
+    axes.plot([in_table_3, value], [k, k], color="0.6", zorder=0)
     axes.plot(
-        printed,
+        in_table_3,
         k,
         "ko",
         markerfacecolor="white",
@@ -182,7 +188,7 @@ for k, name in enumerate(paper.NETWORKS):
     axes.plot(value, k, "kD", markersize=5, label="from its confusion matrix" if k == 0 else None)
 baseline = found.values["proposed"]["majority_accuracy"]
 axes.axvline(baseline, color="0.5", linestyle=":", label="always 'none'")
-axes.set_yticks(range(4), [audit.NAMES[name] for name in paper.NETWORKS])
+axes.set_yticks(range(4), [printed.NETWORK_NAMES[name] for name in printed.NETWORKS])
 axes.invert_yaxis()
 axes.set(xlabel="test accuracy", xlim=(0.875, 0.935))
 axes.legend(fontsize=8, loc="lower left")
@@ -219,7 +225,7 @@ show(
 
 # %% jupyter={"source_hidden": true}
 def changed(network: str) -> np.ndarray:
-    matrix = paper.confusion(network)
+    matrix = printed.confusion(network)
     if network == "densenet121":
         matrix[0, 0] -= 1000
         matrix[0, 5] += 1000
@@ -251,13 +257,13 @@ print(f"{now / 1e6:.2f} M as it is, {(now + more) / 1e6:.1f} M with ordinary 3×
 # <details><summary><b>Answer 3</b></summary>
 #
 # Nearly seven standard errors: hardly chance, *if* everything were independent. But there are about ten test slices of
-# each patient, right or wrong together (`ich_jax.bootstrap` draws whole patients instead). Both networks answered the
-# same slices, so what counts is where they disagree, which two matrices do not tell. And each is one training: another
-# seed would have given other networks.
+# each patient, right or wrong together (`ich_jax.results.bootstrap` draws whole patients instead). Both networks
+# answered the same slices, so what counts is where they disagree, which two matrices do not tell. And each is one
+# training: another seed would have given other networks.
 # </details>
 
 # %% jupyter={"source_hidden": true}
-n = paper.confusion("proposed").sum()
+n = printed.confusion("proposed").sum()
 p, q = (found.values[name]["accuracy"] for name in ("proposed", "inception_v1"))
 error = np.sqrt(p * (1 - p) / n + q * (1 - q) / n)
 print(f"difference {p - q:.4f}, standard error {error:.5f}: {(p - q) / error:.1f} of them")

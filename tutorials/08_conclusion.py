@@ -7,9 +7,6 @@
 # it?
 
 # %%
-import contextlib
-import io
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,14 +15,18 @@ from PIL import Image
 from scipy import ndimage
 
 from common import PREPARED, SMALL, blood_of, empty_folder, show, start, table
-from ich_jax import metrics, plots, train
-from ich_jax.bootstrap import draws, interval, metric_of_draws, patient_confusions
-from ich_jax.data.labels import CLASSES
 from ich_jax.data.prepared import open_prepared
-from ich_jax.finished import read_finished
-from ich_jax.results import answer
-from ich_jax.run import build, split_rows
-from ich_jax.steps import join_model, normalise
+from ich_jax.paper import metrics
+from ich_jax.paper.printed import CLASSES
+from ich_jax.paper.steps import join_model, normalise
+from ich_jax.results.bootstrap import draws, interval, metric_of_draws, patient_confusions
+from ich_jax.show import figures
+from ich_jax.training.batches import split_rows
+from ich_jax.training.config import preset
+from ich_jax.training.inference import answer
+from ich_jax.training.network import weights_key
+from ich_jax.training.outcome import read_outcome
+from ich_jax.training.run import train
 
 start()
 SLICES = 300 if SMALL else 1600  # how many of the phantom's slices to use
@@ -42,13 +43,9 @@ data = open_prepared(PREPARED)
 # %%
 runs, results = {}, {}
 for split in ("image", "patient"):
-    with contextlib.redirect_stdout(io.StringIO()):
-        command = (
-            f"--data {PREPARED} --preset phantom --split {split} --limit {SLICES}"
-            f" --epochs {EPOCHS} --out {folder / split}"
-        )
-        runs[split] = train.main(command.split())
-    results[split] = read_finished(folder / split, data)
+    settings = preset("phantom", split=split, limit=SLICES, epochs=EPOCHS)
+    runs[split] = train(settings, data, folder / split, say=lambda _: None)
+    results[split] = read_outcome(folder / split, data)
 
 # %% [markdown]
 # A number from a few hundred slices is not exact. How far could it have come out otherwise? Slices of a patient belong
@@ -70,7 +67,8 @@ table(("split", "test slices", "patients", "accuracy (95 %)", "balanced accuracy
 # %% [markdown]
 # By patient, the test patients are *new*, and the result is lower; the intervals say how far another draw of patients
 # could move it, not another training. That is the situation the conclusion speaks of, and the one the paper did not
-# test. One training each is an anecdote; `benchmarks/leakage.py` repeats it over seeds, and the README has its result.
+# test. One training each is an anecdote; `python -m benchmarks.leakage` repeats it over seeds, and
+# [docs/phantom.md](../docs/phantom.md) has its result.
 #
 # ## 2. As sure as it is right?
 #
@@ -83,7 +81,7 @@ found = {
     for split, result in results.items()
 }
 show(
-    plots.reliability_diagram(found, "PHANTOM, test part"),
+    figures.reliability_diagram(found, "PHANTOM, test part"),
     "Reliability. Below the diagonal a network is surer than it is right. With few test slices "
     "the points scatter.",
 )
@@ -116,16 +114,16 @@ table(
 
 # %%
 run, result = runs["patient"], results["patient"]
-rows_of_test = split_rows(run.config, data)["test"]
+rows_of_test = split_rows(data, run.settings)["test"]
 
 
 def saliency(state, image: np.ndarray, k: int) -> np.ndarray:
     """(size, size, 3) uint8 → (size, size): how strongly each pixel moves logit k."""
 
     def logit(x):
-        return join_model(run.structure, state.params, state.batch_stats, training=False)(x[None])[
-            0, k
-        ]
+        return join_model(run.network.structure, state.params, state.batch_stats, training=False)(
+            x[None]
+        )[0, k]
 
     return np.asarray(jnp.abs(jax.grad(logit)(normalise(jnp.asarray(image)))).max(axis=-1))
 
@@ -134,7 +132,7 @@ found_bleeds = np.flatnonzero((result.actual > 0) & (result.predicted == result.
 shown = [found_bleeds[result.actual[found_bleeds] == k][:1] for k in range(1, 6)]
 shown = np.concatenate(shown)[:4] if len(found_bleeds) else np.flatnonzero(result.actual > 0)[:4]
 masks, maps, random_maps = [], [], []
-_, untrained = build(run.config)  # the same network, as it was before training
+untrained = run.network.draw(weights_key(run.settings))  # as it was before its training
 for place in shown:
     row, k = rows_of_test[place], result.predicted[place]
     blood = Image.fromarray((blood_of(data.image_ids[row]) * 255).astype(np.uint8))
@@ -223,7 +221,7 @@ table(
 # 1. Count how often each network of this tutorial is surer than 0.9 and wrong.
 # 2. *Temperature scaling*: divide all logits by one number $T$ before the softmax, chosen on the **validation** part
 #    for the lowest loss. Does it improve the calibration on the test part? Does accuracy change?
-#    (`split_rows(run.config, data)` has the rows of each part, `answer(run.structure, run.state, data, rows, 8, "")`
+#    (`split_rows(data, run.settings)` has the rows of each part, `answer(run.network, run.state, data, rows, "")`
 #    gives their logits.)
 # 3. Cover the blood: paint it with the median of the slice's other soft tissue (brain window between 0 and 255), and
 #    ask the network again, with `join_model` as in `saliency`. How does the probability of its class change? Is that a
@@ -253,10 +251,9 @@ for split, one in results.items():
 # </details>
 
 # %% jupyter={"source_hidden": true}
-split = split_rows(run.config, data)
+split = split_rows(data, run.settings)
 logits = {
-    part: answer(run.structure, run.state, data, split[part], 8, part)
-    for part in ("validation", "test")
+    part: answer(run.network, run.state, data, split[part], part) for part in ("validation", "test")
 }
 temperatures = np.geomspace(0.25, 8, 60)
 losses = [
@@ -283,7 +280,9 @@ for t in (1.0, best):
 
 # %% jupyter={"source_hidden": true}
 def probability(image: np.ndarray, k: int) -> float:
-    model = join_model(run.structure, run.state.params, run.state.batch_stats, training=False)
+    model = join_model(
+        run.network.structure, run.state.params, run.state.batch_stats, training=False
+    )
     return float(jax.nn.softmax(model(normalise(jnp.asarray(image))[None]))[0, k])
 
 

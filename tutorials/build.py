@@ -38,15 +38,13 @@ def build(path: Path) -> float:
         timeout=1200,
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
-        extra_arguments=[
-            "--IPKernelApp.log_level=ERROR"
-        ],  # it would warn of eavesdroppers on this machine
+        # The kernel would warn of eavesdroppers on this machine.
+        extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
     client.execute()
     seconds = time.perf_counter() - start
-    notebook.metadata["language_info"] = {
-        "name": "python"
-    }  # the kernel has added this machine's Python version
+    # The kernel has added this machine's Python version.
+    notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _merged(cell.outputs)

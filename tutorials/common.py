@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ich_jax import tables
-from ich_jax.data.phantom.patients import plan
-from ich_jax.data.phantom.scanner import scan
-from ich_jax.data.phantom.tissues import BLOOD_RANGE_HU
-from ich_jax.phantom import DEFAULT, DEFAULT_IMAGE_SIZE, read_truth
+from ich_jax.phantom.dataset import DEFAULT, DEFAULT_IMAGE_SIZE, read_truth
+from ich_jax.phantom.patients import plan
+from ich_jax.phantom.scanner import scan
+from ich_jax.phantom.tissues import BLOOD_RANGE_HU
+from ich_jax.plumbing import tables
+from ich_jax.plumbing.command import speak_utf8
 
 # The switch. ICH_JAX_SMALL=1 shrinks everything, to see whether the tutorials run; its numbers mean nothing.
 SMALL = os.environ.get("ICH_JAX_SMALL") == "1"
@@ -32,9 +33,10 @@ def start() -> None:
 
     They take 1.8 GB in data/phantom/ and about two minutes, once for all tutorials.
     """
-    os.chdir(
-        ROOT
-    )  # a notebook starts in its own folder; now "data/…" means the same in it and in a script
+    if not _in_notebook():
+        speak_utf8()
+    # A notebook starts in its own folder; from here on "data/…" means the same in it and in a script.
+    os.chdir(ROOT)
     if (PREPARED / "prepare.json").exists():
         return
     slices, size = (300, 32) if SMALL else (DEFAULT["slices"], DEFAULT_IMAGE_SIZE)

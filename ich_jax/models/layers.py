@@ -41,7 +41,7 @@ def dense(inputs: int, outputs: int, *, rngs: nnx.Rngs) -> nnx.Linear:
     return nnx.Linear(inputs, outputs, kernel_init=GLOROT, rngs=rngs)
 
 
-def batch_norm(channels: int, momentum: float, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
+def batch_norm(channels: int, momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs) -> nnx.BatchNorm:
     """`momentum` is how much the running mean and variance keep at each step."""
     return nnx.BatchNorm(channels, momentum=momentum, epsilon=NORM_EPSILON, rngs=rngs)
 

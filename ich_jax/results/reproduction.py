@@ -19,8 +19,9 @@ from ich_jax.results import beyond_the_paper
 from ich_jax.results.audit import audit
 from ich_jax.results.side_by_side import side_by_side
 from ich_jax.show.document import Heading, Part, Text, write_report
+from ich_jax.training import config
 from ich_jax.training.batches import split_rows
-from ich_jax.training.config import PRESETS, Settings, read_config, unlike_the_paper
+from ich_jax.training.config import Settings, read_config, unlike_the_paper
 from ich_jax.training.outcome import Outcome, is_finished, read_outcome
 from ich_jax.training.run import train
 
@@ -76,18 +77,18 @@ def reproduce(
     Raises InputError if `out` holds a reproduction with other settings or on other data.
     """
     prepared, out = data if isinstance(data, Prepared) else open_prepared(data), Path(out)
-    preset = preset or ("phantom" if prepared.phantom else "paper")
+    start = preset or ("phantom" if prepared.phantom else "paper")
     shared = {"limit": limit, "seed": seed, "split_seed": split_seed}
     shared |= {"epochs": epochs} if epochs else {}
     shared |= {"norm_momentum": PHANTOM_NORM_MOMENTUM} if prepared.phantom else {}
     chosen = {}
     for name, model, batch_size, split in TRAININGS:
         own = {"model": model, "batch_size": batch_size, "split": split}
-        settings = Settings(**(PRESETS[preset] | shared | own))
+        settings = config.preset(start, **(shared | own))
         if model in models and _can_split(name, settings, prepared):
             chosen[name] = settings
     with claim(out):
-        _require_same(out, {"preset": preset, **shared, "fingerprint": prepared.fingerprint})
+        _require_same(out, {"preset": start, **shared, "fingerprint": prepared.fingerprint})
         for number, (name, settings) in enumerate(chosen.items(), start=1):
             folder = out / "runs" / name
             print(f"\n[{number}/{len(chosen)}] {name}", flush=True)

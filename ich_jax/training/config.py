@@ -93,6 +93,15 @@ PRESETS = {
 }
 
 
+def preset(name: str, **changes: Any) -> Settings:
+    """A preset's settings, some of them changed.
+
+    >>> preset("phantom", epochs=3).batch_size
+    8
+    """
+    return Settings(**(PRESETS[name] | changes))
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """An option for each setting, and `--preset`. What is not given is not in the parsed arguments."""
     parser.add_argument(

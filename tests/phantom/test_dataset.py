@@ -1,27 +1,30 @@
 import csv
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pydicom
 import pytest
-from ich_jax.presets import PRESETS
 
-from ich_jax import evaluate, phantom, train
+from ich_jax import evaluate, train
 from ich_jax.data.dicom import Encoding, read_stored
 from ich_jax.data.labels import TYPES, read_labels
 from ich_jax.data.prepared import open_prepared
 from ich_jax.data.preparing import prepare
 from ich_jax.data.source import open_source
 from ich_jax.paper.printed import table_1
-from ich_jax.phantom import bleeds
+from ich_jax.phantom import __main__, bleeds, dataset
 from ich_jax.phantom.dataset import make_phantom, read_truth
 from ich_jax.phantom.head import fields
 from ich_jax.phantom.patients import PREVALENCE, SLICES_PER_PATIENT, plan
 from ich_jax.phantom.scanner import FORMATS, RARE_FORMATS, store
 from ich_jax.plumbing.command import InputError
+from ich_jax.training.config import PRESETS
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:Invalid value for VR UI"
@@ -178,15 +181,17 @@ class Killed(BaseException):
     """Stands for a kill: nothing in the code catches it."""
 
 
-@pytest.mark.parametrize("place", ["write_patient before", "write_patient after", "write_whole", "journal cut"])
+@pytest.mark.parametrize(
+    "place", ["write_patient before", "write_patient after", "write_csv", "write_json", "journal cut"]
+)
 def test_killed_and_run_again_it_ends_the_same(tmp_path, monkeypatch, place):
     make_phantom(tmp_path / "whole", 60, seed=4)
     name = place.split()[0] if place != "journal cut" else "write_patient"
-    function, calls = getattr(phantom, name), [0]
+    function, calls = getattr(dataset, name), [0]
 
     def deadly(*args, **kwargs):
         calls[0] += 1
-        last = 3 if name == "write_whole" else 2
+        last = 1 if name == "write_json" else 2
         if calls[0] == last and not place.endswith("after"):
             raise Killed
         result = function(*args, **kwargs)
@@ -195,7 +200,7 @@ def test_killed_and_run_again_it_ends_the_same(tmp_path, monkeypatch, place):
         return result
 
     with monkeypatch.context() as patch:
-        patch.setattr(phantom, name, deadly)
+        patch.setattr(dataset, name, deadly)
         with pytest.raises(Killed):
             make_phantom(tmp_path / "killed", 60, seed=4)
     if place == "journal cut":
@@ -265,9 +270,26 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path, monkeypatch):
     usage = shutil.disk_usage(tmp_path)._replace(free=10**6)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: usage)
-        with pytest.raises(InputError, match=r"needs 0.01 GB, the disk has 0.00 GB free"):
+        with pytest.raises(InputError, match=r"needs 5 MB, the disk has 1 MB free"):
             make_phantom(tmp_path / "none", 10, 0)
     assert len(make_phantom(tmp_path / "none", 2, 0)) == 2, "with room again the same folder will do"
+
+
+def test_a_folder_is_one_processes_and_a_kill_does_not_block_it(tmp_path):
+    out = tmp_path / "p"
+    command = [sys.executable, "-m", "ich_jax.phantom", "--out", str(out), "--slices", "60", "--workers", "1"]
+    first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (out / "unfinished.csv").exists():
+        assert first.poll() is None
+    first.send_signal(signal.SIGSTOP)
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert (second.returncode, second.stderr.count("\n")) == (2, 1)
+    assert "another process is working in this folder" in second.stderr
+    first.kill()
+    first.wait()
+    subprocess.run(command, check=True, capture_output=True)
+    make_phantom(tmp_path / "whole", 60, seed=0)
+    assert contents(out) == contents(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("name", ["phantom.json", "truth.csv", "unfinished.csv"])
@@ -283,7 +305,7 @@ def test_a_damaged_file_is_one_line(tmp_path, name, content):
 
 
 def test_the_command(tmp_path, capsys):
-    phantom.main(["--out", str(tmp_path / "p"), "--slices", "100", "--workers", "2", "--prevalence", "rsna"])
+    __main__.main(["--out", str(tmp_path / "p"), "--slices", "100", "--workers", "2", "--prevalence", "rsna"])
     out = capsys.readouterr().out
     assert "100 synthetic slices of 3 patients" in out
     assert "(truncated)" in out
@@ -296,8 +318,8 @@ def test_the_command(tmp_path, capsys):
 @pytest.fixture
 def small_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(phantom.DEFAULT, "slices", 160)
-    monkeypatch.setattr(phantom, "DEFAULT_IMAGE_SIZE", 32)
+    monkeypatch.setitem(dataset.DEFAULT, "slices", 160)
+    monkeypatch.setattr(dataset, "DEFAULT_IMAGE_SIZE", 32)
     return tmp_path
 
 
@@ -309,8 +331,8 @@ def test_without_data_it_trains_on_a_phantom_and_says_so(small_default, capsys):
     assert "not as in the paper: synthetic data (RSNA 2019), batch size 8 (32)" in out
     assert "split patient (image)" in out
     assert "slices of PHANTOM (synthetic slices)" in out
-    assert run.config.phantom
-    assert run.config.split == "patient"
+    assert run.found.phantom
+    assert run.settings.split == "patient"
     metrics = json.loads((run.folder / "metrics.json").read_text())
     assert metrics["phantom"] is True
     assert open_prepared("data/phantom/prepared").phantom
@@ -324,12 +346,12 @@ def test_without_data_it_trains_on_a_phantom_and_says_so(small_default, capsys):
 
 def test_data_of_ones_own_gets_the_papers_settings(toy, tmp_path, capsys):
     run = train.main(["--data", str(toy), "--epochs", "1", "--out", str(tmp_path / "a")])
-    assert (run.config.learning_rate, run.config.batch_size, run.config.split) == (1e-5, 32, "image")
+    assert (run.settings.learning_rate, run.settings.batch_size, run.settings.split) == (1e-5, 32, "image")
     assert "PHANTOM" not in capsys.readouterr().out
     command = ["--data", str(toy), "--preset", "phantom", "--epochs", "1", "--seed", "3", "--out", str(tmp_path / "b")]
     run = train.main(command)
-    assert (run.config.learning_rate, run.config.split) == (PRESETS["phantom"]["learning_rate"], "patient")
-    assert not run.config.phantom
+    assert (run.settings.learning_rate, run.settings.split) == (PRESETS["phantom"]["learning_rate"], "patient")
+    assert not run.found.phantom
     train.main([*command, "--resume"])
     with pytest.raises(InputError, match="was started with"):
         train.main([*command, "--resume", "--preset", "paper"])

@@ -10,8 +10,9 @@ import jupytext
 import nbformat
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SOURCES = sorted((ROOT / "tutorials").glob("[0-9][0-9]_*.py"))
+DOCS = sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md"))
 OFFLINE = """
 import runpy, socket, sys
 from pathlib import Path
@@ -33,6 +34,7 @@ def folder(tmp_path_factory) -> Path:
     return tmp_path_factory.mktemp("tutorials")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 def test_it_runs_small_and_offline(source, folder):
     done = subprocess.run(
@@ -78,11 +80,11 @@ def test_every_exercise_has_an_answer(source):
     assert answers.count('# %% jupyter={"source_hidden": true}') == len(numbers), "each answer is code that runs"
 
 
-@pytest.mark.parametrize("page", ["README.md", "tutorials/README.md", "data/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "tutorials/README.md", "data/README.md", *DOCS])
 def test_links_lead_somewhere(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
-    assert page == "data/README.md" or links
+    assert page.startswith(("data/", "docs/")) or links
     for link in links:
         assert ((ROOT / page).parent / link).exists(), link
 
