@@ -81,7 +81,14 @@ def _broken_rule(setting: Any, value: Any) -> str:
 # loss jumps from epoch to epoch), so they shrink again. Only whole patients kept apart show whether anything was
 # learned but faces.
 PRESETS = {
-    "paper": {},
+    "paper": {
+        "batch_size": printed.BATCH_SIZE,
+        "learning_rate": printed.LEARNING_RATE,
+        "decay": "none",
+        "epochs": printed.EPOCHS,
+        "patience": printed.PATIENCE,
+        "split": "image",
+    },
     "phantom": {
         "batch_size": 8,
         "learning_rate": 3e-4,

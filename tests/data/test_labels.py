@@ -88,7 +88,7 @@ def test_mistakes_are_refused_with_their_row(lines, words):
 @pytest.mark.parametrize("text", ["", "ID;Label\n", "Label,ID\nx,y\n", "ID,Label,Extra\n"])
 def test_another_header_is_refused(tmp_path, text):
     path = tmp_path / "labels.csv"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(LabelsError, match=r"row 1.*ID,Label"):
         read_labels(path)
 

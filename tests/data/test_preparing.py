@@ -284,7 +284,7 @@ def test_nothing_usable(tmp_path):
     write_labels(tmp_path / "stage_2_train.csv", {"ID_1": ()})
     with pytest.raises(InputError, match=r"none of 1 slices can be used.*rejected\.csv"):
         prepare.main([str(tmp_path), "--out", str(tmp_path / "out"), "--workers", "1"])
-    assert "unreadable" in (tmp_path / "out" / "rejected.csv").read_text()
+    assert "unreadable" in (tmp_path / "out" / "rejected.csv").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -297,9 +297,9 @@ def test_nothing_usable(tmp_path):
     ],
 )
 def test_a_wrong_source_is_one_line(tmp_path, make, words):
-    (tmp_path / "text.zip").write_text("no zip")
+    (tmp_path / "text.zip").write_text("no zip", encoding="utf-8")
     (tmp_path / "inner").mkdir()
-    (tmp_path / "inner" / "a.txt").write_text("a")
+    (tmp_path / "inner" / "a.txt").write_text("a", encoding="utf-8")
     make_zip(tmp_path / "inner", tmp_path / "other.zip")
     done = subprocess.run(
         [sys.executable, "-m", "ich_jax.prepare", str(make(tmp_path)), "--out", str(tmp_path / "out")],

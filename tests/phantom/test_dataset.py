@@ -57,9 +57,9 @@ def headers(quirky) -> dict[str, pydicom.Dataset]:
 
 def test_prepare_agrees_with_the_truth_to_the_slice(quirky, prepared):
     truth = {row.image_id: row for row in read_truth(quirky)}
-    with open(prepared.path / "slices.csv", newline="") as file:
+    with open(prepared.path / "slices.csv", newline="", encoding="utf-8") as file:
         accepted = {row["image_id"]: row for row in csv.DictReader(file)}
-    with open(prepared.path / "rejected.csv", newline="") as file:
+    with open(prepared.path / "rejected.csv", newline="", encoding="utf-8") as file:
         rejected = {row["image_id"]: row["reason"] for row in csv.DictReader(file)}
     assert len(truth) == 600
     assert accepted.keys() | rejected.keys() == truth.keys()
@@ -205,7 +205,7 @@ def test_killed_and_run_again_it_ends_the_same(tmp_path, monkeypatch, place):
             make_phantom(tmp_path / "killed", 60, seed=4)
     if place == "journal cut":
         journal = tmp_path / "killed" / "unfinished.csv"
-        journal.write_text(journal.read_text()[:-100])
+        journal.write_text(journal.read_text(encoding="utf-8")[:-100], encoding="utf-8")
     assert not (tmp_path / "killed" / "phantom.json").exists()
     make_phantom(tmp_path / "killed", 60, seed=4)
     assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
@@ -255,9 +255,9 @@ def test_the_teaching_mix_has_enough_of_every_type():
 
 
 def test_what_cannot_be_done_is_said_in_one_line(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
+    (tmp_path / "file").write_text("", encoding="utf-8")
     (tmp_path / "full").mkdir()
-    (tmp_path / "full" / "thesis.tex").write_text("mine")
+    (tmp_path / "full" / "thesis.tex").write_text("mine", encoding="utf-8")
     with pytest.raises(InputError, match="is a file"):
         make_phantom(tmp_path / "file", 10, 0)
     with pytest.raises(InputError, match="holds other files"):
@@ -299,7 +299,7 @@ def test_a_damaged_file_is_one_line(tmp_path, name, content):
     make_phantom(out, 2, 0)
     if name == "unfinished.csv":
         (out / "phantom.json").unlink()
-    (out / name).write_text(content)
+    (out / name).write_text(content, encoding="utf-8")
     with pytest.raises(InputError):
         make_phantom(out, 2, 0)
 
@@ -310,7 +310,7 @@ def test_the_command(tmp_path, capsys):
     assert "100 synthetic slices of 3 patients" in out
     assert "(truncated)" in out
     assert "(noise)" in out
-    info = json.loads((tmp_path / "p" / "phantom.json").read_text())
+    info = json.loads((tmp_path / "p" / "phantom.json").read_text(encoding="utf-8"))
     assert info["settings"]["prevalence"] == "rsna"
     assert sum(info["counts"].values()) == 100
 
@@ -333,7 +333,7 @@ def test_without_data_it_trains_on_a_phantom_and_says_so(small_default, capsys):
     assert "slices of PHANTOM (synthetic slices)" in out
     assert run.found.phantom
     assert run.settings.split == "patient"
-    metrics = json.loads((run.folder / "metrics.json").read_text())
+    metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["phantom"] is True
     assert open_prepared("data/phantom/prepared").phantom
     images = (small_default / "data" / "phantom" / "prepared" / "images.npy").stat()

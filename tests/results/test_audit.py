@@ -3,6 +3,7 @@ import re
 import numpy as np
 import pytest
 
+from ich_jax import audit as command
 from ich_jax.paper import metrics, printed
 from ich_jax.paper.printed import CLASSES
 from ich_jax.results import audit
@@ -31,12 +32,14 @@ def changed(network, row, column, by):
 
 @pytest.mark.parametrize("network", printed.NETWORKS)
 def test_every_figure_is_recomputed(network, capsys):
-    result = audit.main(["--markdown"])
+    result = command.main(["--markdown"])
     out = capsys.readouterr().out
     for metric, figure in zip(METRICS, EXPECTED[network].split(), strict=True):
         assert f"{result.values[network][metric]:.4f}" == figure
-        assert any(figure in line for line in out.splitlines() if line.startswith(f"| {audit.NAMES[network]}"))
-    for figure in audit.printed(network).values():
+        assert any(
+            figure in line for line in out.splitlines() if line.startswith(f"| {printed.NETWORK_NAMES[network]}")
+        )
+    for figure in audit.printed_figures(network).values():
         assert f"{figure:.4f}" in out
 
 
@@ -84,7 +87,7 @@ def test_a_weighted_recall_is_an_accuracy():
 
 
 def test_the_terminals_table_fits_a_terminal(capsys):
-    audit.main([])
+    command.main([])
     tables, _ = capsys.readouterr().out.split("Findings")
     assert max(map(len, tables.splitlines())) <= 120
     assert not re.search(r"nan|inf\b", tables)

@@ -14,7 +14,7 @@ def test_both_forms_hold_every_part_and_the_html_needs_no_other_file(tmp_path):
         Picture("Fig. 1", tmp_path / "dot.png"),
     ]
     write_report(tmp_path, "Ran on toy.", "A report", parts)
-    markdown, html = ((tmp_path / f"report.{kind}").read_text() for kind in ("md", "html"))
+    markdown, html = ((tmp_path / f"report.{kind}").read_text(encoding="utf-8") for kind in ("md", "html"))
     assert markdown.startswith("**Ran on toy.**\n\n# A report\n\n## Results\n")
     assert "### Table 1. Toy\n\n| class | n |\n|---|---:|\n| <none> | 3 |" in markdown
     assert "![Fig. 1](dot.png)" in markdown

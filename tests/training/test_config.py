@@ -11,6 +11,7 @@ from ich_jax.training.config import (
     Found,
     Settings,
     add_options,
+    preset,
     read_config,
     require_same_training,
     unlike_the_paper,
@@ -30,8 +31,9 @@ def test_the_defaults_are_the_papers():
     settings = Settings()
     assert (settings.model, settings.batch_size, settings.learning_rate, settings.beta1) == ("proposed", 32, 1e-5, 0.95)
     assert (settings.epochs, settings.patience, settings.split, settings.decay) == (30, 3, "image", "none")
-    assert PRESETS["paper"] == {}
-    assert Settings(**PRESETS["phantom"]).split == "patient"
+    assert preset("paper") == settings
+    assert preset("phantom", epochs=3) == Settings(**(PRESETS["phantom"] | {"epochs": 3}))
+    assert PRESETS["paper"].keys() == PRESETS["phantom"].keys()
 
 
 def test_every_setting_has_an_option_and_only_what_is_given_is_parsed():
