@@ -118,7 +118,8 @@ def _require_fitting(out: Path, settings: Settings, found: Found, resume: bool) 
     before, found_before = read_config(out)
     require_same_training(settings, before, out)
     if found.fingerprint != found_before.fingerprint:
-        raise InputError(f"{found.data}: not the data set that {out} was trained on (slices.csv differs)")
+        how = "choose another --out (with make: OUT=folder)"
+        raise InputError(f"{found.data}: not the data set that {out} was trained on (slices.csv differs); {how}")
 
 
 def _fit(
