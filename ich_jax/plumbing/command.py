@@ -43,10 +43,13 @@ def run_command(main: Callable[[], object], interrupted: str = "stopped", *, at_
 
 
 def speak_utf8() -> None:
-    """Print UTF-8, whatever the terminal's old code page is: it may lack × and ≤, and what UTF-8 lacks is escaped."""
+    """Print UTF-8, whatever the terminal's old code page is: it may lack × and ≤, and what UTF-8 lacks is escaped.
+
+    Line by line, into a pipe or a file as well: a training's log is to be read while it runs.
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 def _leave(message: str, code: int) -> None:

@@ -40,3 +40,14 @@ def test_any_terminal_gets_utf8_and_no_command_dies_of_it(encoding):
     environment = os.environ | {"PYTHONIOENCODING": encoding}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True)
     assert (done.returncode, done.stdout.decode().strip()) == (0, "≤ β → Ş \\udcff")
+
+
+def test_a_line_is_in_the_pipe_as_soon_as_it_is_printed():
+    code = "from ich_jax.plumbing.command import run_command; run_command(lambda: (print('first'), input()))"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout.readline() == "first\n"
+        process.stdin.write("\n")
