@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = "JAX_COMPILATION_CACHE_DIR"
@@ -19,6 +20,9 @@ _made = None
 if CACHE not in os.environ:  # before anything imports jax; worker processes inherit it
     _made = os.environ[CACHE] = tempfile.mkdtemp(prefix="ich_jax-tests-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+# No test fails for being slow: on a busy machine an example may take longer than Hypothesis's 200 ms.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
