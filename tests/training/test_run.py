@@ -185,6 +185,7 @@ def test_a_folder_is_one_processes_and_after_a_kill_the_next_ends_the_same(toy, 
 @pytest.mark.slow
 def test_ctrl_c_while_compiling_is_one_line(toy, tmp_path):
     command = [sys.executable, "-m", "ich_jax.train", "--data", toy, "--out", tmp_path / "out", *OPTIONS]
+    command += ["--epochs", "100000", "--patience", "100000"]  # it does not end before the Ctrl-C comes
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not process.stdout.readline().startswith("training"):
         assert process.poll() is None
