@@ -10,6 +10,7 @@ mistake is made there, and the named tests are run. Run it after changing a test
 Prints a table and exits with 1 if a mutant survives. A survivor asks for a better test, not for another mutant.
 """
 
+import argparse
 import os
 import re
 import shutil
@@ -196,8 +197,13 @@ MUTANTS = (
 )
 
 
-def main(numbers: list[str]) -> int:
-    chosen = [int(number) for number in numbers] or range(1, len(MUTANTS) + 1)
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description="Whether the tests would notice.")
+    parser.add_argument("numbers", nargs="*", type=int, metavar="NUMBER", help="of a mutant (default: all)")
+    every = range(1, len(MUTANTS) + 1)
+    chosen = parser.parse_args().numbers or every
+    if not set(chosen) <= set(every):
+        parser.error(f"mutants have the numbers 1 to {len(MUTANTS)}")
     mutants = {number: MUTANTS[number - 1] for number in chosen}
     for number, mutant in mutants.items():
         count = (ROOT / "ich_jax" / mutant.file).read_text(encoding="utf-8").count(mutant.old)
@@ -250,4 +256,4 @@ def first_failure(copy: Path, tests: list[str] | tuple[str, ...]) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())
