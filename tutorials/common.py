@@ -43,7 +43,7 @@ def start() -> None:
     os.chdir(ROOT)
     if (PREPARED / "prepare.json").exists():
         return
-    slices, size = (160, 32) if SMALL else (DEFAULT["slices"], DEFAULT_IMAGE_SIZE)
+    slices, size = (300, 32) if SMALL else (DEFAULT["slices"], DEFAULT_IMAGE_SIZE)
     # Commands of their own: a script that starts worker processes would be run again by each of them.
     _run("phantom", "--out", KAGGLE, "--slices", slices)
     _run("prepare", KAGGLE, "--out", PREPARED, "--size", size)
