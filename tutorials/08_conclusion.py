@@ -194,7 +194,7 @@ table(
 )
 
 # %% [markdown]
-# The trained maps put clearly more on the blood than its share of the head, the untrained ones not much more: something
+# The trained maps put more on the blood than its share of the head, and more than the untrained ones: something
 # was learned. But most of the saliency lies elsewhere, and four slices, all named rightly, prove little. Nor does it
 # say *why*: a gradient shows where a small change matters, not what the network recognised there.
 #
