@@ -182,9 +182,17 @@ def test_a_folder_is_one_processes_and_after_a_kill_the_next_ends_the_same(toy, 
     assert not (out / ".lock").exists()
 
 
+# A shell's background jobs ignore Ctrl-C, and so would what they start, such as this test's process.
+LISTENING = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+runpy.run_module("ich_jax.train", run_name="__main__", alter_sys=True)
+"""
+
+
 @pytest.mark.slow
 def test_ctrl_c_while_compiling_is_one_line(toy, tmp_path):
-    command = [sys.executable, "-m", "ich_jax.train", "--data", toy, "--out", tmp_path / "out", *OPTIONS]
+    command = [sys.executable, "-c", LISTENING, "--data", toy, "--out", tmp_path / "out", *OPTIONS]
     command += ["--epochs", "100000", "--patience", "100000"]  # it does not end before the Ctrl-C comes
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not process.stdout.readline().startswith("training"):
