@@ -98,6 +98,7 @@ for name in printed.NETWORKS:
 # *Printed* is what the paper's table says, *audited* what its own confusion matrix gives, *ours* what was just
 # measured: another data set and a few epochs, so it is not to be subtracted from the paper's. A test accuracy of about
 # one half is the baseline here, answering 'none' every time: whoever has it answers little else.
+# MobileNet stays below even that: its only right answers are intraventricular slices.
 
 # %%
 parts = [part for part in side_by_side(data, None, results, data.title) if isinstance(part, Table)]

@@ -37,8 +37,8 @@ data = open_prepared(PREPARED)
 # %% [markdown]
 # ## 1. New patients
 #
-# Two trainings, alike in all but the split: by image, as in the paper, and by patient. (About a minute and a half
-# each.)
+# Two trainings, alike in all but the split: by image, as in the paper, and by patient. (A few
+# minutes.)
 
 # %%
 runs, results = {}, {}

@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -22,9 +21,6 @@ from ich_jax.plumbing.command import speak_utf8
 
 # The switch. ICH_JAX_SMALL=1 shrinks everything, to see whether the tutorials run; its numbers mean nothing.
 SMALL = os.environ.get("ICH_JAX_SMALL") == "1"
-if SMALL:
-    # So short a training is over sooner than a well optimised program of it is compiled.
-    jax.config.update("jax_disable_most_optimizations", True)
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(tempfile.gettempdir()) / "ich_jax-small" if SMALL else Path()
