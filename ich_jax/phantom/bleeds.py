@@ -28,7 +28,7 @@ SMALLEST_MM2 = 50.0  # less visible blood than this is not put into a slice, so 
 class Bleed:
     """One hemorrhage. Lengths in mm."""
 
-    kind: str  # one of labels.TYPES
+    kind: str  # one of printed.TYPES
     form: str  # the variant within its kind
     centre: tuple[float, float, float]
     side: int  # −1 right, 1 left
