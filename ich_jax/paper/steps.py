@@ -12,6 +12,7 @@ from flax import nnx
 from ich_jax.paper.printed import BETA1, LEARNING_RATE
 
 Tree = Any  # a pytree of arrays
+BETA2, EPSILON = 0.999, 1e-7
 
 
 class Batch(NamedTuple):
@@ -40,12 +41,27 @@ def no_sums() -> Sums:
     return Sums(jnp.zeros((), jnp.float32), jnp.zeros((), jnp.int32), jnp.zeros((), jnp.int32))
 
 
-def adam(learning_rate: float | optax.Schedule = LEARNING_RATE, beta1: float = BETA1) -> optax.GradientTransformation:
-    """Adam with the paper's settings; β2 and ε, which it does not state, are Keras's (Optax's ε would be 1e-8).
+def adam(
+    learning_rate: float | optax.Schedule = LEARNING_RATE, beta1: float = BETA1, keras_epsilon: bool = True
+) -> optax.GradientTransformation:
+    """Adam with the paper's settings; β2 and ε, which it does not state, are Keras's.
 
-    A learning rate that decays is a schedule, a function of the number of steps taken.
+    Kingma and Ba write Adam twice. Their Algorithm 1, which is Optax's, adds ε to √v̂, after bias correction. The
+    quicker form below it, which is Keras's, adds it to √v, before; after correction it then counts as ε / √(1 − β2ᵗ):
+    3.2e-6 in the first step, and falling to 1e-7. The two differ where gradients are that small.
+
+    Args:
+        learning_rate: or a schedule, a function of the number of steps taken, for one that decays.
+        beta1: how much of the gradients' running mean each step keeps.
+        keras_epsilon: add ε where Keras does, not where Optax does.
     """
-    return optax.adam(learning_rate, b1=beta1, b2=0.999, eps=1e-7)
+    # What a schedule may change is part of the optimizer's state; the rest is fixed in the program.
+    scheduled = optax.inject_hyperparams(optax.adam, static_args=("b1", "b2", "eps_root"))
+    return scheduled(learning_rate, b1=beta1, b2=BETA2, eps=_epsilon_after_correction if keras_epsilon else EPSILON)
+
+
+def _epsilon_after_correction(steps_taken: jax.Array) -> jax.Array:
+    return EPSILON / jnp.sqrt(1 - BETA2 ** (steps_taken + 1))
 
 
 def split_model(model: nnx.Module, optimizer: optax.GradientTransformation) -> tuple[nnx.GraphDef, TrainState]:

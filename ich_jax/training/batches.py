@@ -44,7 +44,7 @@ def training_batches(
 ) -> Iterator[Batch]:
     """One epoch over `rows`, in an order that depends on (seed, epoch) alone.
 
-    The last batch is smaller when the sizes do not divide, as in Keras: padding it would bend the batch statistics.
+    The last batch is smaller when the sizes do not divide: padding it would bend the batch statistics.
 
     Args:
         images, classes: of the whole prepared folder, (N, size, size, 3) and (N,).

@@ -25,7 +25,7 @@ from ich_jax.plumbing.files import require_space
 from ich_jax.training.config import Found, Settings, require_same_training
 from ich_jax.training.loop import Progress
 
-FORMAT = 2  # of what is in a checkpoint; 1 was version 0.1.0's
+FORMAT = 3  # of what is in a checkpoint; 1 was version 0.1.0's
 SUMS = "sha256.json"
 KEPT = "the epochs before it are kept"
 NO_SPACE = ("No space left", "Disk quota exceeded")

@@ -15,9 +15,10 @@ from ich_jax.paper.early_stopping import RULES
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import read_json, write_json
 
-FORMAT = 2  # of config.json; 1 was version 0.1.0's
+FORMAT = 3  # of config.json; 1 was version 0.1.0's
 SPLITS = ("image", "patient")
 DECAYS = ("none", "cosine")
+EPSILONS = ("keras", "plain")
 
 
 def _setting(default: Any, text: str, **rule: Any) -> Any:
@@ -37,6 +38,9 @@ class Settings:
     batch_size: int = _count(printed.BATCH_SIZE, "slices per step")
     learning_rate: float = _setting(printed.LEARNING_RATE, "Adam's step size", above=0)
     beta1: float = _setting(printed.BETA1, "Adam's first decay rate, the paper's momentum", least=0, below=1)
+    epsilon: str = _setting(
+        EPSILONS[0], "where Adam adds its ε: before bias correction as Keras does, or after (plain)", choices=EPSILONS
+    )
     decay: str = _setting("none", "of the learning rate: none as in the paper, or along a cosine to 0", choices=DECAYS)
     epochs: int = _count(printed.EPOCHS, "epochs at most")
     patience: int = _count(printed.PATIENCE, "epochs without a better validation loss before stopping")
@@ -199,7 +203,7 @@ def unlike_the_paper(settings: Settings, found: Found) -> list[str]:
     said = ["synthetic data (RSNA 2019)"] if found.phantom else []
     if settings.limit:
         said.append(f"at most {settings.limit:,} slices (all)")
-    left_open = ("model", "limit", "stopping", "seed", "split_seed")
+    left_open = ("model", "limit", "epsilon", "stopping", "seed", "split_seed")
     said += [words for name, words in differences(settings, Settings()).items() if name not in left_open]
     if found.image_size != printed.IMAGE_SIZE:
         said.append(f"image size {found.image_size} ({printed.IMAGE_SIZE})")

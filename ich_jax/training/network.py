@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import jax
 import optax
@@ -24,30 +25,39 @@ class Network:
 
 
 def build(settings: Settings, found: Found) -> Network:
-    """The network and optimizer of a training. No weight is drawn yet."""
-    optimizer = adam(learning_rate(settings, found), settings.beta1)
-    network, structures = MODELS[settings.model], []
+    """The network and optimizer of a training. No weight is drawn yet.
+
+    Seed, split and the like are not in them: a process that asks again gets the same object, with its compiled steps.
+    """
+    steps = settings.epochs * -(-found.slices["train"] // settings.batch_size) if settings.decay == "cosine" else None
+    rate = settings.learning_rate, steps
+    return _build(settings.model, found.image_size, settings.norm_momentum, rate, settings.beta1, settings.epsilon)
+
+
+@lru_cache(maxsize=4)
+def _build(
+    model: str, image_size: int, norm_momentum: float, rate: tuple[float, int | None], beta1: float, epsilon: str
+) -> Network:
+    optimizer = adam(learning_rate(*rate), beta1, epsilon == "keras")
+    structures = []
 
     def draw_weights(key: jax.Array) -> TrainState:
-        model = network(found.image_size, len(CLASSES), settings.norm_momentum, rngs=nnx.Rngs(params=key))
-        structure, state = split_model(model, optimizer)
+        network = MODELS[model](image_size, len(CLASSES), norm_momentum, rngs=nnx.Rngs(params=key))
+        structure, state = split_model(network, optimizer)
         structures.append(structure)
         return state
 
     # Arrays that are not bound to a device, as fresh ones are not, would make JAX compile every step twice.
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    shapes = jax.eval_shape(draw_weights, weights_key(settings))
+    shapes = jax.eval_shape(draw_weights, jax.random.key(0))
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
     draw = jax.jit(draw_weights, out_shardings=device)
     return Network(structures[0], compile_steps(structures[0], optimizer), like, draw)
 
 
-def learning_rate(settings: Settings, found: Found) -> float | optax.Schedule:
+def learning_rate(start: float, steps: int | None) -> float | optax.Schedule:
     """Constant, or half a cosine from the first step to 0 after the last (SGDR, Loshchilov and Hutter 2017)."""
-    if settings.decay == "none":
-        return settings.learning_rate
-    steps = -(-found.slices["train"] // settings.batch_size)  # of an epoch
-    return optax.cosine_decay_schedule(settings.learning_rate, settings.epochs * steps)
+    return start if steps is None else optax.cosine_decay_schedule(start, steps)
 
 
 def weights_key(settings: Settings) -> jax.Array:

@@ -26,6 +26,7 @@ from ich_jax.plumbing.files import claim, require_empty
 from ich_jax.training import checkpoint, outcome
 from ich_jax.training.batches import split_rows
 from ich_jax.training.config import (
+    EPSILONS,
     Found,
     Settings,
     read_config,
@@ -234,6 +235,7 @@ def _introduction(
         for tree in (network.like.params, network.like.batch_stats)
     )
     counts = Counter(CLASSES[k] for k in prepared.classes.tolist())
+    epsilon = "" if settings.epsilon == EPSILONS[0] else f", ε {settings.epsilon}"
     lines = [
         f"data        {'PHANTOM, synthetic slices: ' if found.phantom else ''}{_shown(prepared.path)}:"
         f" {len(prepared.classes):,} slices, {found.image_size}×{found.image_size}"
@@ -241,7 +243,7 @@ def _introduction(
         f"split       by {settings.split}: " + ", ".join(f"{count:,} {part}" for part, count in found.slices.items()),
         f"device      {found.device}",
         f"network     {settings.model}: {trainable + statistics:,} parameters, {trainable:,} of them trainable",
-        f"training    Adam {settings.learning_rate:g}, β1 {settings.beta1:g}, decay {settings.decay},"
+        f"training    Adam {settings.learning_rate:g}, β1 {settings.beta1:g}{epsilon}, decay {settings.decay},"
         f" batch {settings.batch_size}, ≤ {settings.epochs} epochs, patience {settings.patience} ({settings.stopping}),"
         f" seed {settings.seed}, split seed {settings.split_seed}",
     ]

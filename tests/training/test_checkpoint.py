@@ -121,7 +121,7 @@ def test_other_settings_other_data_and_other_versions_are_refused(tmp_path, stat
     with pytest.raises(InputError, match="epoch_0001: was trained on another data set"):
         load(tmp_path, 1, state, found=replace(FOUND, fingerprint="def"))
     load(tmp_path, 1, state, settings=replace(SETTINGS, epochs=99))
-    monkeypatch.setattr(checkpoint, "FORMAT", 3)
+    monkeypatch.setattr(checkpoint, "FORMAT", 99)
     with pytest.raises(InputError, match="epoch_0001: not of this version"):
         load(tmp_path, 1, state)
 

@@ -7,6 +7,7 @@ import pytest
 from ich_jax.paper import printed
 from ich_jax.plumbing.command import InputError
 from ich_jax.training.config import (
+    FORMAT,
     PRESETS,
     Found,
     Settings,
@@ -109,11 +110,11 @@ def test_what_is_written_is_read_and_a_whole_number_is_a_number(tmp_path):
         ("{", "damaged"),
         ("[]", "damaged"),
         ("{}", "not of this version"),
-        ('{"format": 2}', "damaged"),
-        ('{"format": 2, "settings": {"colour": 1}, "found": {}}', "damaged"),
-        ('{"format": 2, "settings": 3, "found": {}}', "damaged"),
-        (json.dumps({"format": 2, "settings": {}, "found": asdict(FOUND) | {"image_size": "big"}}), "damaged"),
-        (json.dumps({"format": 2, "settings": {}, "found": asdict(FOUND) | {"slices": [1]}}), "damaged"),
+        (f'{{"format": {FORMAT}}}', "damaged"),
+        (json.dumps({"format": FORMAT, "settings": {"colour": 1}, "found": {}}), "damaged"),
+        (json.dumps({"format": FORMAT, "settings": 3, "found": {}}), "damaged"),
+        (json.dumps({"format": FORMAT, "settings": {}, "found": asdict(FOUND) | {"image_size": "big"}}), "damaged"),
+        (json.dumps({"format": FORMAT, "settings": {}, "found": asdict(FOUND) | {"slices": [1]}}), "damaged"),
     ],
 )
 def test_a_damaged_config_is_refused(tmp_path, text, words):

@@ -12,11 +12,18 @@ FOUND = Found("toy", "toy", False, "abc", 32, {"train": 48, "validation": 24, "t
 
 
 def test_the_learning_rate_decays_along_a_cosine_or_not_at_all():
-    settings = Settings(learning_rate=0.1, decay="cosine", epochs=5, batch_size=20)  # three steps an epoch
-    rate = learning_rate(settings, FOUND)
-    steps = np.arange(16)
+    rate, steps = learning_rate(0.1, 15), np.arange(16)
     np.testing.assert_allclose([rate(k) for k in steps], 0.05 * (1 + np.cos(np.pi * steps / 15)), atol=1e-7)
-    assert learning_rate(replace(settings, decay="none"), FOUND) == 0.1
+    assert learning_rate(0.1, None) == 0.1
+
+
+def test_a_network_is_built_again_only_where_it_would_be_another():
+    settings = Settings(decay="cosine", epochs=5, batch_size=20)  # three steps an epoch
+    network = build(settings, FOUND)
+    assert build(replace(settings, seed=1, split_seed=1, split="patient", patience=9), FOUND) is network
+    assert build(replace(settings, epochs=3, batch_size=10), FOUND) is network, "fifteen steps as well"
+    for change in ({"epochs": 4}, {"decay": "none"}, {"beta1": 0.9}, {"epsilon": "plain"}, {"model": "mobilenet"}):
+        assert build(replace(settings, **change), FOUND) is not network
 
 
 def test_each_purpose_has_a_key_of_its_own():
