@@ -8,6 +8,7 @@ the length of a test run, for all its processes: many tests train the same small
 import os
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ _made = None
 if CACHE not in os.environ:  # before anything imports jax; worker processes inherit it
     _made = os.environ[CACHE] = tempfile.mkdtemp(prefix="ich_jax-tests-")
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.3"
+os.environ["KERAS_BACKEND"] = "jax"
 # No test fails for being slow: on a busy machine an example may take longer than Hypothesis's 200 ms.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
@@ -35,6 +37,18 @@ def pytest_unconfigure() -> None:
 def own_folder(tmp_path_factory, monkeypatch):
     """An empty working directory."""
     monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
+
+
+@contextmanager
+def compiled_quickly():
+    """A large network's programs that run once or twice need not be fast."""
+    import jax
+
+    jax.config.update("jax_disable_most_optimizations", True)
+    try:
+        yield
+    finally:
+        jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

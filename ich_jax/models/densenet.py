@@ -6,7 +6,9 @@ A layer sees all that came before it in its block and adds 32 channels: batch no
 batch norm, ReLU, conv 3×3. A transition halves channels and sides: batch norm, ReLU, conv 1×1, average pool 2×2.
 
 The paper's 7.049 M parameters (Table 3) are those of a variant: biases on all convolutions, no batch norm in the stem,
-none after the last block. That gives 7,049,542.
+none after the last block. That gives 7,049,542, and it is the layout of a public Keras notebook
+(Machine-Learning-Tokyo/CNN-Architectures) which has no ReLU in the stem either, so there is none here by default.
+`python -m ich_jax.models densenet121` weighs the candidates.
 """
 
 import jax
@@ -47,12 +49,22 @@ class Transition(nnx.Module):
 
 
 class DenseNet121(nnx.Module):
-    """Images (B, image_size, image_size, 3), float in 0…1 → logits (B, classes). Any image size: the pool is global."""
+    """Images (B, image_size, image_size, 3), float in 0…1 → logits (B, classes). Any image size: the pool is global.
+
+    `stem_relu` puts a ReLU after the first convolution, as in Huang et al.; it has no parameters.
+    """
 
     def __init__(
-        self, image_size: int = 224, classes: int = 6, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs
+        self,
+        image_size: int = 224,
+        classes: int = 6,
+        norm_momentum: float = NORM_MOMENTUM,
+        *,
+        stem_relu: bool = False,
+        rngs: nnx.Rngs,
     ):
         channels = 64
+        self.stem_relu = stem_relu
         self.stem = conv(3, channels, size=7, stride=2, rngs=rngs)
         stages = []
         for block, layers in enumerate(LAYERS):
@@ -66,7 +78,8 @@ class DenseNet121(nnx.Module):
         self.dense = dense(channels, classes, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:
-        x = max_pool_3x3(nnx.relu(self.stem(x)))
+        x = self.stem(x)
+        x = max_pool_3x3(nnx.relu(x) if self.stem_relu else x)
         for stage in self.stages:
             x = stage(x)
         return self.dense(x.mean(axis=(1, 2)))

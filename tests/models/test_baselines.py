@@ -14,6 +14,14 @@ from ich_jax.models import MODELS
 from ich_jax.models.inception import DROPOUT, InceptionV1
 from ich_jax.paper import printed
 from ich_jax.paper.steps import Batch, adam, compile_steps, eval_step, join_model, no_sums, split_model
+from tests.conftest import compiled_quickly
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quickly():
+    with compiled_quickly():
+        yield
+
 
 # paper.md, Table 3: trainable and total.
 COUNTS = {

@@ -37,9 +37,11 @@ def folder(tmp_path_factory) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
 def test_it_runs_small_and_offline(source, folder):
+    # Where all four networks run for a moment, most of the time goes into compiling.
+    more = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if source.stem[:2] in ("03", "07") else {}
     done = subprocess.run(
         [sys.executable, "-c", OFFLINE, str(source)],
-        env=os.environ | {"ICH_JAX_SMALL": "1", "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)},
+        env=os.environ | more | {"ICH_JAX_SMALL": "1", "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)},
         cwd=folder,
         capture_output=True,
         text=True,
