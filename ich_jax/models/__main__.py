@@ -3,7 +3,8 @@
 import argparse
 
 from ich_jax.models import MODELS
-from ich_jax.models.ledger import Line, derivation, ledger, xla_multiply_adds
+from ich_jax.models.derivation import WHY, derivation, weighed
+from ich_jax.models.ledger import Line, ledger, xla_multiply_adds
 from ich_jax.paper import printed
 from ich_jax.plumbing import tables
 from ich_jax.plumbing.command import run_command
@@ -25,6 +26,8 @@ def print_ledger(name: str, image_size: int) -> list[Line]:
     print(f"{name}, {image_size}×{image_size}\n\n{tables.text(header, rows)}\n")
     print(f"The paper prints {millions:.3f} M parameters (Table 3).")
     print(f"Multiply-adds by XLA's own count: {xla_multiply_adds(MODELS[name], image_size) / cost:.3f} times ours.\n")
+    if name in WHY:
+        print(f"{weighed(name)}\n")
     return lines
 
 

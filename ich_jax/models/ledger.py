@@ -8,9 +8,6 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from ich_jax.models.proposed import WIDTHS, ProposedCNN
-from ich_jax.paper import printed
-
 
 class Line(NamedTuple):
     """One layer with parameters. Activations and pools have none; a pool shows in the next layer's shape."""
@@ -93,44 +90,3 @@ def xla_multiply_adds(network: type[nnx.Module], image_size: int = 224, classes:
         return _evaluating(nnx.merge(structure, params, batch_stats))(image)
 
     return jax.jit(answer).lower(params, batch_stats, image).cost_analysis()["flops"] / 2
-
-
-def derivation() -> str:
-    """How the printed parameter count of the proposed network gives its strides and padding away."""
-    lines = ledger(ProposedCNN)
-    body = sum(line.total for line in lines[:-1])
-    count = printed.table_3()["proposed"]["parameters_millions"] * 1e6
-    features = 4 * WIDTHS[-1]
-    halvings = (224, 112, 56, 28, 14, 7, 4)
-    thirds = (224, 224, 74, 37, 18, 9, 4)
-    sides = [(side, body + side * side * features * 6 + 6) for side in (3, 4, 5)]
-    ours, other = (_cost(sizes[1], sizes[2:]) / 1e9 for sizes in (halvings, thirds))
-    return f"""Strides and padding of the proposed network, from its parameter count
-
-The paper prints kernels and widths but neither strides nor padding. They do not touch the parameters of the
-convolutions and batch norms, {body:,} together; but the dense layer reads the last feature map, {features} channels
-of side s, and has 6·{features}·s² + 6 parameters:
-
-  {"; ".join(f"s = {side}: {total / 1e6:.3f} M in all" for side, total in sides)}
-
-The paper prints {count / 1e6:.3f} M (cut off after three decimals), so s = 4. Two ways lead from 224 to 4:
-
-  conv stride 2, max-pool stride 2, average pools 2×2, all padded 'same': {" → ".join(map(str, halvings))}
-  conv stride 1, max-pool stride 3, nothing padded in the pools:         {" → ".join(map(str, thirds))}
-
-The first costs {ours:.2f} G multiply-adds an image, the second {other:.2f} G. The first is the default here: it fits
-Table 4, where DenseNet121 takes {_ratio("densenet121")} and Inception v1 {_ratio("inception_v1")} times as long."""
-
-
-def _cost(stem: int, sides: tuple[int, ...]) -> int:
-    """Multiply-adds of the proposed network by hand: side after the first convolution, then before each block; last."""
-    total, channels = stem**2 * 7 * 7 * 3 * 64, 64
-    for side, width in zip(sides, WIDTHS, strict=False):
-        total += side**2 * (channels * width + 9 * width**2 + width * 4 * width)
-        channels = 4 * width
-    return total + sides[-1] ** 2 * channels * 6
-
-
-def _ratio(network: str) -> str:
-    minutes = printed.table_4()
-    return f"{minutes[network] / minutes['proposed']:.1f}"

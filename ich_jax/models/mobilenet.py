@@ -6,7 +6,8 @@ A separable convolution is a depthwise 3×3, one filter for each channel, then a
 batch norm and ReLU after each of the two. For 512 channels it costs a ninth of a full 3×3.
 
 The paper's 3.224 M parameters (Table 3) come out with biases on all convolutions, the depthwise ones too, and count
-only what is trained: 3,224,070 of 3,245,958.
+only what is trained: 3,224,070 of 3,245,958. Another layout has that many in all: no biases, batch norms without scale.
+`python -m ich_jax.models mobilenet` weighs the two.
 """
 
 import jax

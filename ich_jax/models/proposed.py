@@ -3,9 +3,10 @@
     conv 7×7 → max-pool 3×3 → batch norm → four blocks → flatten → dense
     a block of width f: conv 1×1 (f) → conv 3×3 (f) → batch norm → conv 1×1 (4f) → average pool 2×2
 
-The paper prints no strides and no padding; its parameter count gives them away. All but the dense layer hold
+The paper prints no strides and no padding; its parameter count narrows them down. All but the dense layer hold
 5,237,632 parameters, so of the printed 5.434 M the dense layer has about 196,600 = 6·k + 6, and k = 32,768 =
-4·4·2048: the last feature map is 4×4. Six halvings, all padded 'same', end there: 224 → 112 → 56 → 28 → 14 → 7 → 4.
+4·4·2048: the last feature map is 4×4. Of the 20 ways to end there (derivation.py lists them) this is the plainest: six
+halvings, all padded 'same', 224 → 112 → 56 → 28 → 14 → 7 → 4.
 """
 
 import jax

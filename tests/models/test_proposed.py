@@ -106,3 +106,14 @@ def test_batch_norm_in_training_centres_the_batch():
 
 def test_the_registry():
     assert MODELS["proposed"] is ProposedCNN
+
+
+@pytest.mark.parametrize(("mean", "off"), [(1, 1e-5), (10, 1e-3), (1000, 0.5)])
+def test_batch_norms_variance_loses_digits_where_the_mean_is_large(mean, off):
+    """It is E[x²] − E[x]² in float32; the docstring says so."""
+    x = np.random.default_rng(0).normal(mean, 1, (4096, 1))
+    norm = batch_norm(1, momentum=0.0, rngs=nnx.Rngs(0))
+    norm(jnp.asarray(x, jnp.float32))
+    found = abs(float(norm.var[0]) / x.var() - 1)
+    assert found < off
+    assert mean < 1000 or found > 1e-3
