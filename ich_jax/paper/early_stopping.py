@@ -32,7 +32,12 @@ class EarlyStopping(NamedTuple):
     bad_epochs: int = 0
 
     def after(self, validation_loss: float) -> "EarlyStopping":
-        """The state after one more epoch with this validation loss. NaN improves nothing and counts as bad."""
+        """The state after one more epoch with this validation loss. NaN improves nothing and counts as bad.
+
+        Raises ValueError if `rule` is none of RULES.
+        """
+        if self.rule not in RULES:
+            raise ValueError(f"the rule must be one of {', '.join(RULES)}, not {self.rule!r}")
         epoch = self.epoch + 1
         improved = validation_loss < self.best_loss
         good = improved if self.rule == "no-improvement" else validation_loss <= self.last_loss

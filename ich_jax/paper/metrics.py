@@ -14,11 +14,26 @@ from ich_jax.paper.printed import CLASSES
 def confusion_matrix(actual: np.ndarray, predicted: np.ndarray, classes: int = len(CLASSES)) -> np.ndarray:
     """(N,) actual and (N,) predicted class indices → (classes, classes) int64, rows actual.
 
+    Raises TypeError if they are no integers, ValueError if one is no class or their lengths differ.
+
     >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), classes=2).tolist()
     [[1, 1], [0, 1]]
     """
-    cells = np.bincount(np.asarray(actual) * classes + np.asarray(predicted), minlength=classes**2)
+    actual, predicted = _class_indices(actual, classes), _class_indices(predicted, classes)
+    if len(actual) != len(predicted):
+        raise ValueError(f"{len(actual)} actual classes, but {len(predicted)} predicted ones")
+    cells = np.bincount(actual * classes + predicted, minlength=classes**2)
     return cells.reshape(classes, classes)
+
+
+def _class_indices(values: np.ndarray, classes: int) -> np.ndarray:
+    """As int64, in which no product overflows."""
+    values = np.asarray(values)
+    if values.ndim != 1 or not (np.issubdtype(values.dtype, np.integer) or not values.size):
+        raise TypeError(f"class indices must be (N,) integers, not {values.shape} {values.dtype}")
+    if values.size and not 0 <= values.min() <= values.max() < classes:
+        raise ValueError(f"class indices must be 0…{classes - 1}, not {values.min()}…{values.max()}")
+    return values.astype(np.int64)
 
 
 def accuracy(confusion: np.ndarray) -> float:
@@ -90,15 +105,24 @@ def auc(positive: np.ndarray, scores: np.ndarray) -> float | None:
     """Area under the ROC curve: how often a positive scores above a negative, ties counting half.
 
     Args:
-        positive: (N,) bool.
+        positive: (N,) bool, or 0 and 1.
         scores: (N,) floats.
 
     Returns:
         None if there is no positive or no negative.
 
+    Raises:
+        ValueError: `positive` is anything else, the lengths differ, or a score is NaN.
+
     >>> auc(np.array([True, True, False]), np.array([0.9, 0.4, 0.4]))
     0.75
     """
+    positive, scores = np.asarray(positive), np.asarray(scores)
+    if positive.shape != scores.shape or positive.ndim != 1 or not np.isin(positive, (0, 1)).all():
+        raise ValueError("auc needs (N,) bool, or 0 and 1, and (N,) scores")
+    if np.isnan(scores).any():
+        raise ValueError("auc cannot rank a score that is NaN")
+    positive = positive.astype(bool)
     positives, negatives = int(positive.sum()), int((~positive).sum())
     if not positives or not negatives:
         return None
@@ -115,7 +139,13 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def cross_entropy(actual: np.ndarray, logits: np.ndarray) -> float:
-    """The mean of −log p(actual class), the log-loss: the paper's loss. (N,) classes, (N, C) logits."""
+    """The mean of −log p(actual class), the log-loss: the paper's loss. (N,) classes, (N, C) logits.
+
+    Raises TypeError if the classes are no integers, ValueError if one is none of the C or the lengths differ.
+    """
+    actual = _class_indices(actual, logits.shape[1])
+    if len(actual) != len(logits):
+        raise ValueError(f"{len(actual)} classes, but logits of {len(logits)} slices")
     return float(-log_softmax(logits)[np.arange(len(actual)), actual].mean())
 
 

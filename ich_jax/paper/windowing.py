@@ -49,8 +49,8 @@ def apply_window(hu: Array, level_hu: float, width_hu: float) -> Array:
     """One window as an 8-bit grey image: clip to the limits, stretch to 0…255, round to nearest (ties to even).
 
     This is DICOM's LINEAR_EXACT function (PS3.3 C.11.2.1.3.2), which the paper describes; DICOM's LINEAR
-    (C.11.2.1.2) subtracts 0.5 from the level and 1 from the width and differs by up to 3.2 grey levels in the
-    brain window.
+    (C.11.2.1.2) subtracts 0.5 from the level and 1 from the width and differs by up to 3.2 grey levels before rounding,
+    4 after, in the brain window.
 
     Args:
         hu: any shape; signed integers of at least 16 bits, or floats.

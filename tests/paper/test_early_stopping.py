@@ -79,3 +79,8 @@ def test_the_state_is_not_changed():
     state = EarlyStopping(3)
     state.after(1.0)
     assert state == EarlyStopping(3)
+
+
+def test_a_misspelt_rule_is_refused():
+    with pytest.raises(ValueError, match="must be one of no-improvement, rises, not 'no_improvement'"):
+        EarlyStopping(3, "no_improvement").after(0.5)

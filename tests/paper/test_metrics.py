@@ -175,3 +175,39 @@ def test_a_calibrated_network_has_a_small_error_and_an_overconfident_one_a_large
     assert metrics.expected_calibration_error(metrics.calibration(actual, probabilities)) < 0.01
     sure = np.stack([0.5 + 0.5 * (2 * p - 1) ** 0.3, 0.5 - 0.5 * (2 * p - 1) ** 0.3], axis=1)
     assert metrics.expected_calibration_error(metrics.calibration(actual, sure)) > 0.05
+
+
+@pytest.mark.parametrize("wrong", [[6], [-1], [300]])
+def test_what_is_no_class_is_refused(wrong):
+    for actual, predicted in ((wrong, [0]), ([0], wrong)):
+        with pytest.raises(ValueError, match="class indices must be 0…5"):
+            metrics.confusion_matrix(np.array(actual), np.array(predicted))
+    with pytest.raises(ValueError, match="class indices must be 0…5"):
+        metrics.cross_entropy(np.array(wrong), np.zeros((1, 6)))
+
+
+def test_class_indices_of_any_integer_type_count_alike_and_others_are_refused():
+    actual, predicted = np.array([0, 5, 5, 3]), np.array([5, 5, 0, 3])
+    for dtype in (np.uint8, np.int8, np.int32):
+        confusion = metrics.confusion_matrix(actual.astype(dtype), predicted.astype(dtype), classes=200)
+        assert confusion[5, 0] == confusion[0, 5] == confusion[5, 5] == confusion[3, 3] == 1
+    large = metrics.confusion_matrix(np.array([199], np.uint8), np.array([198], np.uint8), classes=200)
+    assert large[199, 198] == 1
+    with pytest.raises(TypeError, match="integers"):
+        metrics.confusion_matrix(np.array([0.5]), np.array([1]))
+    with pytest.raises(ValueError, match="1 actual classes, but 2"):
+        metrics.confusion_matrix(np.array([0]), np.array([1, 2]))
+    with pytest.raises(ValueError, match="logits of 2"):
+        metrics.cross_entropy(np.array([0]), np.zeros((2, 6)))
+
+
+def test_auc_takes_zero_and_one_as_it_takes_bools():
+    rng = np.random.default_rng(0)
+    positive, scores = rng.random(50) < 0.3, rng.random(50)
+    assert metrics.auc(positive.astype(int), scores) == metrics.auc(positive, scores)
+    assert metrics.auc(positive.astype(float).tolist(), scores.tolist()) == metrics.auc(positive, scores)
+    for wrong in (np.array([0, 2]), np.array([0.5, 1]), np.array([1])):
+        with pytest.raises(ValueError, match="auc needs"):
+            metrics.auc(wrong, np.array([0.1, 0.2]))
+    with pytest.raises(ValueError, match="NaN"):
+        metrics.auc(np.array([True, False]), np.array([0.1, np.nan]))

@@ -140,3 +140,12 @@ def test_equals_pydicoms_linear_exact_on_every_real_slice(rsna_files):
                 ours = apply_window(hu, *window)
                 # Halves may round either way after their detour through the stored range; nothing else may differ.
                 np.testing.assert_array_less(np.abs(theirs - ours), 0.5 + 1e-9)
+
+
+def test_dicoms_linear_differs_by_three_grey_levels_and_four_after_rounding():
+    """PS3.3 C.11.2.1.2 and C.11.2.1.3.2, in the brain window."""
+    hu = np.linspace(-100, 200, 30_001)
+    exact = np.clip((hu - (BRAIN.level_hu - BRAIN.width_hu / 2)) / BRAIN.width_hu * 255, 0, 255)
+    linear = np.clip(((hu - (BRAIN.level_hu - 0.5)) / (BRAIN.width_hu - 1) + 0.5) * 255, 0, 255)
+    assert np.abs(linear - exact).max() == pytest.approx(3.2, abs=0.05)
+    assert np.abs(np.rint(linear) - apply_window(hu, *BRAIN)).max() == 4
