@@ -1,5 +1,9 @@
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -107,10 +111,24 @@ def test_killed_and_run_again_it_ends_with_the_same_report(small, tmp_path, monk
     assert without_times((tmp_path / "killed" / "report.md").read_text(encoding="utf-8")) == without_times(whole)
 
 
-def test_a_folder_is_one_processes(small, tmp_path):
+@pytest.mark.slow
+def test_a_folder_is_one_processes_and_a_kill_does_not_block_it(small, tmp_path):
     arguments, _ = small
-    with claim(tmp_path / "out"), pytest.raises(InputError, match="another process is working in this folder"):
-        reproduce.main([*arguments, "--out", str(tmp_path / "out")])
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "ich_jax.reproduce", *arguments, "--out", out]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (out / "runs").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGSTOP)
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert (second.returncode, second.stderr.count("\n")) == (2, 1)
+    assert "another process is working in this folder" in second.stderr
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert (out / ".lock").exists(), "left by the kill"
+    with claim(out):
+        pass
 
 
 def test_what_is_finished_is_not_run_again_and_other_settings_are_refused(small, tmp_path, monkeypatch, capsys):
