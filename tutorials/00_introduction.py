@@ -135,6 +135,10 @@ run_folder = empty_folder("00_introduction") / "run"
 run = train(preset("phantom", limit=SLICES, epochs=EPOCHS), data, run_folder)
 
 # %% [markdown]
+# Your figures will not be the ones of somebody with another processor: rounding differs, and a training multiplies the
+# difference up. On one machine the same seed gives the same figures. That holds for every training in these tutorials,
+# so read *how* to judge a result, not the third digit.
+#
 # Read the last table from the top: **accuracy** is the share of right answers, and the number in brackets is what you
 # would get by answering "none" every time, without looking. A network has to beat that to be worth anything by this
 # count. **Sensitivity** is the share of slices with a hemorrhage in which it saw one, whichever type it named. The

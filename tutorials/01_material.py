@@ -154,8 +154,8 @@ print(
 )
 
 # %% [markdown]
-# The printed total has the duplicates; the printed quarters only come from the count without them. The simplest
-# explanation is that they sit in the paper's training part. Four slices of 322,440 change nothing. But a count that
+# The printed total has the duplicates; the printed quarters only come from the count without them. The paper
+# seems to count both, in its training part; it does not say so. Four slices of 322,440 change nothing. But a count that
 # does not add up is a thread worth pulling, and [tutorial 7](07_comparison.ipynb) pulls some longer ones.
 #
 # ## What the split lets through

@@ -177,8 +177,8 @@ left.legend(fontsize=8)
 right.legend(fontsize=8)
 show(
     figure,
-    "Two windows of the same name and numbers. In the brain window they differ by up to three "
-    "grey levels: about one HU.",
+    "Two windows of the same name and numbers. In the brain window they differ by up to 3.2 grey "
+    "levels before rounding, and 4 after: about one HU.",
 )
 
 # %% [markdown]

@@ -47,8 +47,7 @@ run = train(preset("phantom", limit=SLICES, epochs=EPOCHS), data, run_folder)
 done = read_outcome(run_folder, data)
 show(
     figures.loss_curves(done.history, done.metrics["best_epoch"], "PHANTOM: proposed network"),
-    "Fig. 5 on the phantom. The training loss falls all the way; the validation loss is rough at "
-    "first. The epoch where it is lowest is the one that is kept.",
+    "Fig. 5 on the phantom. The epoch whose validation loss is lowest is the one that is kept.",
 )
 show(
     figures.accuracy_curves(done.history, done.metrics["best_epoch"], "PHANTOM: proposed network"),
@@ -58,8 +57,8 @@ show(
 
 # %% [markdown]
 # Two things to read off. The **gap** between training and validation is, late in training, what the network knows only
-# about its training patients. And the validation curve is rough early on: batch norm's running statistics, which
-# evaluation uses, still catch up with the weights.
+# about its training patients. And the validation curve may be rough early on, while batch norm's running statistics,
+# which evaluation uses, still catch up with the weights.
 #
 # In the paper's own run, the accuracy was highest at epoch 8, the loss lowest at epoch 6, and epoch 6 was kept. Why the
 # loss? Accuracy only counts which class came first; the loss also counts how sure a wrong answer was.

@@ -65,8 +65,8 @@ for split, result in results.items():
 table(("split", "test slices", "patients", "accuracy (95 %)", "balanced accuracy (95 %)"), rows)
 
 # %% [markdown]
-# By patient, the test patients are *new*, and the result is lower; the intervals say how far another draw of patients
-# could move it, not another training. That is the situation the conclusion speaks of, and the one the paper did not
+# By patient, the test patients are *new*. Is the result lower? The intervals say how far another draw of patients could
+# move it, not another training. That is the situation the conclusion speaks of, and the one the paper did not
 # test. One training each is an anecdote; `python -m benchmarks.leakage` repeats it over seeds, and
 # [docs/phantom.md](../docs/phantom.md) has its result.
 #
@@ -100,8 +100,8 @@ table(
 
 # %% [markdown]
 # The *expected calibration error* is the mean distance from the diagonal, weighted by the number of answers. Compare
-# confidence and accuracy in each row: on new patients the network is surer than it is right, and a split by image does
-# not show it.
+# confidence and accuracy in each row: is the network surer than it is right, and does a split by image show it as
+# clearly as one by patient?
 #
 # ## 3. Where does it look?
 #
@@ -194,8 +194,8 @@ table(
 )
 
 # %% [markdown]
-# The trained maps put more on the blood than its share of the head, and more than the untrained ones: something
-# was learned. But most of the saliency lies elsewhere, and four slices, all named rightly, prove little. Nor does it
+# If the trained maps put more on the blood than its share of the head, and more than the untrained ones, something was
+# learned there. How much of the saliency lies elsewhere? Four slices, all named rightly, prove little. Nor does a map
 # say *why*: a gradient shows where a small change matters, not what the network recognised there.
 #
 # ## 4. What it would take

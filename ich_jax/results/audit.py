@@ -187,7 +187,9 @@ def _duplicates() -> list[Finding]:
                 f"'{name}' is counted as {counts['total']:,}, but a quarter of that is {counts['total'] // 4:,} and not"
                 f" the {counts['test']:,} printed; {distinct:,} distinct images give {distinct // 4:,}"
             )
-            why = f"{DUPLICATED_IDS} IDs are in the label file twice: the paper counts them twice, in its training part"
+            why = (
+                f"{DUPLICATED_IDS} IDs are in the label file twice; the paper seems to count both, in its training part"
+            )
             found.append(Finding("Table 1", what, why))
     return found
 
