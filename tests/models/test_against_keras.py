@@ -230,6 +230,9 @@ def compare(name, size):
     assert np.ptp(evaluated, axis=0).max() > 1e-3, "the slices are told apart"
     close([evaluated], jax.jit(other.stateless_call)(theirs, their_statistics, batch[0])[:1], 1e-10)
 
+    if (name, size) == ("densenet121", 224):
+        return  # its two gradients take two more minutes to compile; at 33 they are compared
+
     optimizer = adam()
     moments = optimizer.init(params)
     keras_adam = keras.optimizers.Adam(LEARNING_RATE, beta_1=BETA1)
