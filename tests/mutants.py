@@ -67,7 +67,7 @@ MUTANTS = (
     ),
     Mutant("another ε", "paper/steps.py", "0.999, 1e-7", "0.999, 1e-8", STEPS),
     Mutant("ε after bias correction", "paper/steps.py", "jnp.sqrt(1 - BETA2 ** (steps_taken + 1))", "1", STEPS),
-    Mutant("ε's steps counted from 0", "paper/steps.py", "(steps_taken + 1)", "(steps_taken + 2)", STEPS),
+    Mutant("ε's steps counted from 2", "paper/steps.py", "(steps_taken + 1)", "(steps_taken + 2)", STEPS),
     Mutant("an ε that is too large", "paper/steps.py", "0.999, 1e-7", "0.999, 1e-4", STEPS),
     Mutant("β2 0.99", "paper/steps.py", "BETA2, EPSILON = 0.999", "BETA2, EPSILON = 0.99", STEPS),
     Mutant("the given β1 not passed on", "paper/steps.py", "b1=beta1", "b1=0.9", STEPS),
