@@ -29,17 +29,27 @@ class Layout(NamedTuple):
     sides: tuple[int, ...]  # of the feature maps, in pixels: after the first convolution, the max-pool, each block
     multiply_adds: int  # for one image
 
-    def parameters(self, body: int) -> int:
-        """Of the whole network, `body` being all but the dense layer's."""
-        return body + self.sides[-1] ** 2 * CHANNELS * 6 + 6
+
+def parameters(side: int) -> int:
+    """Of the whole network, if its last feature map is side × side pixels.
+
+    >>> parameters(4)
+    5434246
+    """
+    return _body() + side**2 * CHANNELS * 6 + 6
 
 
-def layouts(image_size: int = printed.IMAGE_SIZE) -> list[Layout]:
+def _body() -> int:
+    """The parameters of all but the dense layer, which alone depend on no size."""
+    return sum(line.total for line in ledger(ProposedCNN)[:-1])
+
+
+def layouts() -> list[Layout]:
     """Every combination of STRIDES and PADDINGS in the first convolution and the max-pool, and of PADDINGS in the
     average pools."""
     tried = []
     for conv_stride, conv, pool_stride, pool, average in product(STRIDES, PADDINGS, STRIDES, PADDINGS, PADDINGS):
-        sides = [shrunk(image_size, 7, conv_stride, conv)]
+        sides = [shrunk(printed.IMAGE_SIZE, 7, conv_stride, conv)]
         sides.append(shrunk(sides[-1], 3, pool_stride, pool))
         for _ in WIDTHS:
             sides.append(shrunk(sides[-1], 2, 2, average))
@@ -59,10 +69,8 @@ def shrunk(side: int, window: int, stride: int, padding: str) -> int:
 def fitting() -> list[Layout]:
     """Those with the printed parameter count (cut off after three decimals of a million), cheapest first."""
     thousands = round(printed.table_3()["proposed"]["parameters_millions"] * 1000)
-    body = sum(line.total for line in ledger(ProposedCNN)[:-1])
-    return sorted(
-        (one for one in layouts() if one.parameters(body) // 1000 == thousands), key=lambda one: one.multiply_adds
-    )
+    ends = {side for side in {one.sides[-1] for one in layouts()} if parameters(side) // 1000 == thousands}
+    return sorted((one for one in layouts() if one.sides[-1] in ends), key=lambda one: one.multiply_adds)
 
 
 def _multiply_adds(sides: list[int]) -> int:
@@ -76,9 +84,8 @@ def _multiply_adds(sides: list[int]) -> int:
 
 def derivation() -> str:
     """The count, the table of all that fits, and what speaks for the default."""
-    body = sum(line.total for line in ledger(ProposedCNN)[:-1])
     count = printed.table_3()["proposed"]["parameters_millions"]
-    sides = "; ".join(f"s = {s}: {(body + s * s * CHANNELS * 6 + 6) / 1e6:.3f} M" for s in (3, 4, 5))
+    sides = "; ".join(f"s = {s}: {parameters(s) / 1e6:.3f} M" for s in (3, 4, 5))
     minutes = printed.table_4()
     work = {name: sum(line.multiply_adds for line in ledger(MODELS[name])) for name in printed.NETWORKS[1:]}
     ours = sum(line.multiply_adds for line in ledger(ProposedCNN))
@@ -102,7 +109,7 @@ def derivation() -> str:
     return f"""Strides and padding of the proposed network, from its parameter count
 
 The paper prints kernels and widths but neither strides nor padding. They do not touch the parameters of the
-convolutions and batch norms, {body:,} together; but the dense layer reads the last feature map, {CHANNELS} channels
+convolutions and batch norms, {_body():,} together; but the dense layer reads the last feature map, {CHANNELS} channels
 of side s, and has 6·{CHANNELS}·s² + 6 parameters. In all:
 
   {sides}
@@ -157,7 +164,7 @@ WHY = {
     "densenet121": """All three print 7.049. The first is the default: the public notebooks of
 Machine-Learning-Tokyo/CNN-Architectures have exactly this layout, and their MobileNet and GoogLeNet fit the paper's
 other rows. A ReLU in the stem changes no count and, while weights are fresh, no answer in evaluation: a ReLU follows
-on every path, and a fresh batch norm only scales. In training it changes every answer.""",
+on every path, and a fresh batch norm only scales. In training it changes the answers.""",
     "mobilenet": """Two of them print 3.224: the first if Table 3 gives trainable parameters here and totals elsewhere,
 the second as the total. The first is the default: the public notebooks that have DenseNet121's count have this
 layout.""",

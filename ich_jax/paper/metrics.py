@@ -179,7 +179,10 @@ def calibration(actual: np.ndarray, probabilities: np.ndarray, bins: int = 15) -
     Args:
         actual: (N,) class indices.
         probabilities: (N, C).
+
+    Raises TypeError or ValueError as `cross_entropy` does.
     """
+    actual = _class_indices(actual, probabilities.shape[1])
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == actual
     place = np.minimum((confidence * bins).astype(int), bins - 1)

@@ -184,6 +184,8 @@ def test_what_is_no_class_is_refused(wrong):
             metrics.confusion_matrix(np.array(actual), np.array(predicted))
     with pytest.raises(ValueError, match="class indices must be 0…5"):
         metrics.cross_entropy(np.array(wrong), np.zeros((1, 6)))
+    with pytest.raises(ValueError, match="class indices must be 0…5"):
+        metrics.calibration(np.array(wrong), np.full((1, 6), 1 / 6))
 
 
 def test_class_indices_of_any_integer_type_count_alike_and_others_are_refused():
