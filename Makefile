@@ -36,7 +36,7 @@ endif
 test: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(PY) -m pytest --numprocesses 2 --dist worksteal
+	$(PY) -m pytest --numprocesses 2 --dist loadgroup
 
 check: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .

@@ -33,6 +33,11 @@ def pytest_unconfigure() -> None:
         shutil.rmtree(_made, ignore_errors=True)
 
 
+def pytest_collection_modifyitems(items) -> None:
+    """The slow ones first, so that at the end no process works alone."""
+    items.sort(key=lambda item: not item.get_closest_marker("slow"))
+
+
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path_factory, monkeypatch):
     """An empty working directory."""

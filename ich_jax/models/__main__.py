@@ -15,7 +15,7 @@ BIAS_NOTE = (
 )
 
 
-def print_ledger(name: str, image_size: int) -> list[Line]:
+def print_ledger(name: str, image_size: int) -> tuple[Line, ...]:
     """Print one network's table; returns its lines."""
     lines = ledger(MODELS[name], image_size)
     trainable, total, cost = (sum(line[k] for line in lines) for k in (3, 4, 5))
@@ -31,7 +31,7 @@ def print_ledger(name: str, image_size: int) -> list[Line]:
     return lines
 
 
-def main(argv: list[str] | None = None) -> dict[str, list[Line]]:
+def main(argv: list[str] | None = None) -> dict[str, tuple[Line, ...]]:
     parser = argparse.ArgumentParser(
         prog="python -m ich_jax.models", description="What each layer of a network puts out, holds and costs."
     )

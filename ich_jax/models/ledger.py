@@ -1,6 +1,7 @@
 """The parameter ledger: what each layer of a network puts out, holds and costs (paper: Önerilen Model, Table 3)."""
 
 from collections.abc import Iterator
+from functools import cache
 from math import prod
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ class Line(NamedTuple):
     multiply_adds: int  # for one image; batch norm is not counted, it can be merged into its neighbours
 
 
-def ledger(network: type[nnx.Module], image_size: int = 224, classes: int = 6) -> list[Line]:
+@cache
+def ledger(network: type[nnx.Module], image_size: int = 224, classes: int = 6) -> tuple[Line, ...]:
     """The layers in the order in which the network's `__init__` makes them, which in ours is the order in which an
     image meets them. Nothing is computed but shapes."""
     layers = []
@@ -32,7 +34,7 @@ def ledger(network: type[nnx.Module], image_size: int = 224, classes: int = 6) -
         return nnx.to_pure_dict(outputs)
 
     outputs = jax.eval_shape(trace, jax.ShapeDtypeStruct((1, image_size, image_size, 3), jnp.float32))
-    return [_line(path, module, outputs) for path, module in layers]
+    return tuple(_line(path, module, outputs) for path, module in layers)
 
 
 def _layers(module: nnx.Module, path: tuple = ()) -> Iterator[tuple[tuple, nnx.Module]]:

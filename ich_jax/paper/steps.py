@@ -67,7 +67,12 @@ def _epsilon_after_correction(steps_taken: jax.Array) -> jax.Array:
 def split_model(model: nnx.Module, optimizer: optax.GradientTransformation) -> tuple[nnx.GraphDef, TrainState]:
     """A network as its structure and its arrays, before the first step."""
     structure, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
-    return structure, TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimizer.init(params))
+    return structure, first_state(params, batch_stats, optimizer)
+
+
+def first_state(params: Tree, batch_stats: Tree, optimizer: optax.GradientTransformation) -> TrainState:
+    """Before the first step: no step taken, Adam's moments zero."""
+    return TrainState(jnp.zeros((), jnp.int32), params, batch_stats, optimizer.init(params))
 
 
 def join_model(structure: nnx.GraphDef, params: Tree, batch_stats: Tree, *, training: bool) -> nnx.Module:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import jax
 import optax
@@ -10,7 +10,7 @@ from flax import nnx
 
 from ich_jax.models import MODELS
 from ich_jax.paper.printed import CLASSES
-from ich_jax.paper.steps import CompiledSteps, TrainState, adam, compile_steps, split_model
+from ich_jax.paper.steps import CompiledSteps, TrainState, adam, compile_steps, first_state
 from ich_jax.training.config import Found, Settings
 
 
@@ -41,18 +41,20 @@ def _build(
     optimizer = adam(learning_rate(*rate), beta1, epsilon == "keras")
     structures = []
 
-    def draw_weights(key: jax.Array) -> TrainState:
+    def draw_weights(key: jax.Array) -> tuple[nnx.State, nnx.State]:
         network = MODELS[model](image_size, len(CLASSES), norm_momentum, rngs=nnx.Rngs(params=key))
-        structure, state = split_model(network, optimizer)
+        structure, params, batch_stats = nnx.split(network, nnx.Param, nnx.BatchStat)
         structures.append(structure)
-        return state
+        return params, batch_stats
 
     # Arrays that are not bound to a device, as fresh ones are not, would make JAX compile every step twice.
     device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
-    shapes = jax.eval_shape(draw_weights, jax.random.key(0))
+    start = partial(first_state, optimizer=optimizer)
+    shapes = jax.eval_shape(lambda key: start(*draw_weights(key)), jax.random.key(0))
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
-    draw = jax.jit(draw_weights, out_shardings=device)
-    return Network(structures[0], compile_steps(structures[0], optimizer), like, draw)
+    # Two programs, so that the larger one, the weights', does not hang on the optimizer's settings.
+    draw, start = (jax.jit(function, out_shardings=device) for function in (draw_weights, start))
+    return Network(structures[0], compile_steps(structures[0], optimizer), like, lambda key: start(*draw(key)))
 
 
 def learning_rate(start: float, steps: int | None) -> float | optax.Schedule:

@@ -4,9 +4,12 @@ the early stopping that are called Keras's.
 
 Keras runs on JAX here (tests/conftest.py says so). Its Conv2D, DepthwiseConv2D, pools and BatchNormalization are code
 of its own, and so is its Adam.
+
+Counts and answers are those of the whole networks. To learn, the three baselines are made shallow: no kind of layer
+goes, and what takes minutes to compile and to run takes seconds.
 """
 
-from contextlib import nullcontext
+import sys
 from functools import partial
 
 import jax
@@ -19,7 +22,8 @@ from flax import nnx
 from keras import layers
 from keras.src.backend.common import dtypes
 
-from ich_jax.models import MODELS
+from ich_jax.models import MODELS, densenet, inception
+from ich_jax.models import mobilenet as mobilenet_module
 from ich_jax.models.layers import NORM_EPSILON, NORM_MOMENTUM, conv, dense, depthwise
 from ich_jax.paper.early_stopping import EarlyStopping
 from ich_jax.paper.printed import BETA1, LEARNING_RATE
@@ -27,6 +31,19 @@ from ich_jax.paper.steps import BETA2, EPSILON, adam, join_model
 from tests.conftest import compiled_quickly
 
 BATCH, STEPS = 2, 20
+SEPARABLE_WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
+DENSE_LAYERS = (6, 12, 24, 16)
+INCEPTIONS = (  # GoogLeNet's own Table 1: 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5, pool
+    (64, 96, 128, 16, 32, 32),
+    (128, 128, 192, 32, 96, 64),
+    (192, 96, 208, 16, 48, 64),
+    (160, 112, 224, 24, 64, 64),
+    (128, 128, 256, 24, 64, 64),
+    (112, 144, 288, 32, 64, 64),
+    (256, 160, 320, 32, 128, 128),
+    (256, 160, 320, 32, 128, 128),
+    (384, 192, 384, 48, 128, 128),
+)
 
 
 def proposed(x):
@@ -46,7 +63,7 @@ def densenet121(x):
     x = layers.Conv2D(64, 7, strides=2, padding="same", name="stem")(x)
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
     stage = 0
-    for block, count in enumerate((6, 12, 24, 16)):
+    for block, count in enumerate(DENSE_LAYERS):
         if block:
             new = layers.ReLU()(layers.BatchNormalization(name=f"stages.{stage}.norm")(x))
             new = layers.Conv2D(x.shape[-1] // 2, 1, name=f"stages.{stage}.reduce")(new)
@@ -65,8 +82,7 @@ def densenet121(x):
 def mobilenet(x):
     x = layers.Conv2D(32, 3, strides=2, padding="same", name="stem")(x)
     x = layers.ReLU()(layers.BatchNormalization(name="norm")(x))
-    widths = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
-    for k, width in enumerate(widths):
+    for k, width in enumerate(SEPARABLE_WIDTHS):
         stride = 2 if k in (1, 3, 5, 11) else 1
         x = layers.DepthwiseConv2D(3, strides=stride, padding="same", name=f"blocks.{k}.depthwise")(x)
         x = layers.ReLU()(layers.BatchNormalization(name=f"blocks.{k}.norm_1")(x))
@@ -85,18 +101,7 @@ def inception_v1(x):
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
     x = convolved(convolved(x, 64, 1, "reduce"), 192, 3, "conv")
     x = layers.MaxPooling2D(3, strides=2)(x)
-    modules = (  # GoogLeNet's own Table 1: 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5, pool
-        (64, 96, 128, 16, 32, 32),
-        (128, 128, 192, 32, 96, 64),
-        (192, 96, 208, 16, 48, 64),
-        (160, 112, 224, 24, 64, 64),
-        (128, 128, 256, 24, 64, 64),
-        (112, 144, 288, 32, 64, 64),
-        (256, 160, 320, 32, 128, 128),
-        (256, 160, 320, 32, 128, 128),
-        (384, 192, 384, 48, 128, 128),
-    )
-    for k, (one, three_reduce, three, five_reduce, five, pool) in enumerate(modules):
+    for k, (one, three_reduce, three, five_reduce, five, pool) in enumerate(INCEPTIONS):
         if k in (2, 7):
             x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
         name = f"inceptions.{k}"
@@ -116,8 +121,15 @@ TWINS = {"proposed": proposed, "densenet121": densenet121, "mobilenet": mobilene
 
 
 def twin(name, size):
-    image = keras.Input((size, size, 3))
-    return keras.Model(image, layers.Dense(6, name="dense")(TWINS[name](image)))
+    """Without weights of its own, which take half a minute to draw: it gets ours."""
+
+    def zeros(initializer, shape, dtype=None):
+        return np.zeros(shape, dtype)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keras.initializers.GlorotUniform, "__call__", zeros)
+        image = keras.Input((size, size, 3))
+        return keras.Model(image, layers.Dense(6, name="dense")(TWINS[name](image)))
 
 
 @pytest.fixture(autouse=True)
@@ -206,40 +218,69 @@ def twin_gradients(other, params, statistics, images, classes):
     return logits, gradients, after
 
 
-# The baselines' programs take up to a minute to compile at each size.
-SIZES = [("proposed", 48), *((name, size) for name in MODELS for size in (224, 33))]
+def pair(name, size):
+    """(structure, parameters, statistics) of ours, and (twin, parameters, statistics) in the twin's order."""
+    structure, params, statistics = ours(name, size)
+    other = twin(name, size)
+    theirs, their_statistics = like(other.trainable_variables, params), like(other.non_trainable_variables, statistics)
+    return (structure, params, statistics), (other, theirs, their_statistics)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quickly():
+    with compiled_quickly():
+        yield
+
+
+def networks_and_sizes(*sizes):
+    """Those of one network in one process, which compiles Adam's update of it once."""
+    return pytest.mark.parametrize(
+        ("name", "size"),
+        [pytest.param(name, size, marks=pytest.mark.xdist_group(name)) for name in MODELS for size in sizes],
+    )
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "size"), SIZES)
-def test_a_network_and_its_twin(name, size):
-    """At 224 one look, at the small sizes also twenty steps of Adam."""
-    with compiled_quickly() if name == "densenet121" else nullcontext():
-        compare(name, size)
-
-
-def compare(name, size):
-    structure, params, statistics = ours(name, size)
-    other = twin(name, size)
-    trained, moving = other.trainable_variables, other.non_trainable_variables
-    theirs, their_statistics = like(trained, params), like(moving, statistics)
+@networks_and_sizes(224, 33)
+def test_a_network_counts_and_answers_as_its_twin(name, size):
+    (structure, params, statistics), (other, theirs, their_statistics) = pair(name, size)
     assert other.count_params() == sum(leaf.size for leaf in jax.tree.leaves((params, statistics)))
+    images, _ = data(size)
+    answers = jax.jit(join_model(structure, params, statistics, training=False))(images)
+    assert np.ptp(answers, axis=0).max() > 1e-3, "the slices are told apart"
+    close([answers], jax.jit(other.stateless_call)(theirs, their_statistics, images)[:1], 1e-10)
 
-    batch = data(size)
-    evaluated = jax.jit(join_model(structure, params, statistics, training=False))(batch[0])
-    assert np.ptp(evaluated, axis=0).max() > 1e-3, "the slices are told apart"
-    close([evaluated], jax.jit(other.stateless_call)(theirs, their_statistics, batch[0])[:1], 1e-10)
 
-    if (name, size) == ("densenet121", 224):
-        return  # its two gradients take two more minutes to compile; at 33 they are compared
+@pytest.fixture
+def shallow(monkeypatch):
+    here = sys.modules[__name__]
+    for module, name in ((densenet, "LAYERS"), (here, "DENSE_LAYERS")):
+        monkeypatch.setattr(module, name, (2, 2, 2, 2))
+    monkeypatch.setattr(inception, "MODULES", inception.MODULES[:4])  # two modules, a pool, one more
+    monkeypatch.setattr(here, "INCEPTIONS", INCEPTIONS[:3])
+    monkeypatch.setattr(mobilenet_module, "SEPARABLE", mobilenet_module.SEPARABLE[:4])
+    monkeypatch.setattr(here, "SEPARABLE_WIDTHS", SEPARABLE_WIDTHS[:4])
 
+
+@pytest.mark.slow
+@networks_and_sizes(224, 48, 33)
+def test_a_network_learns_as_its_twin(shallow, name, size):
+    """At 224 one step, at the small sizes twenty."""
+    (structure, params, statistics), (other, theirs, their_statistics) = pair(name, size)
+    trained, moving, batch = other.trainable_variables, other.non_trainable_variables, data(size)
     optimizer = adam()
-    moments = optimizer.init(params)
+    moments = jax.jit(optimizer.init)(params)
     keras_adam = keras.optimizers.Adam(LEARNING_RATE, beta_1=BETA1)
     keras_adam.build(trained)
     variables = [variable.value for variable in keras_adam.variables]
-    our_step, our_update = jax.jit(partial(our_gradients, structure)), jax.jit(optimizer.update)
-    twin_step, twin_update = jax.jit(partial(twin_gradients, other)), jax.jit(keras_adam.stateless_apply)
+    our_step, twin_step = jax.jit(partial(our_gradients, structure)), jax.jit(partial(twin_gradients, other))
+    twin_update = jax.jit(keras_adam.stateless_apply)
+
+    @jax.jit
+    def our_update(gradients, moments, params):
+        updates, moments = optimizer.update(gradients, moments, params)
+        return optax.apply_updates(params, updates), moments
+
     start = theirs
     for step in range(STEPS if size < 224 else 1):
         logits, gradients, statistics = our_step(params, statistics, *batch)
@@ -247,8 +288,7 @@ def compare(name, size):
         if step == 0:
             close([logits], [their_logits], 1e-10)
             close(like(trained, gradients), their_gradients, 1e-8)
-        updates, moments = our_update(gradients, moments, params)
-        params = optax.apply_updates(params, updates)
+        params, moments = our_update(gradients, moments, params)
         theirs, variables = twin_update(variables, their_gradients, theirs)
         moved, wanted = (
             [after - before for after, before in zip(now, start, strict=True)]

@@ -25,9 +25,10 @@ from ich_jax.phantom.patients import PREVALENCE, SLICES_PER_PATIENT, plan
 from ich_jax.plumbing.command import InputError
 from ich_jax.training.config import PRESETS
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:Invalid value for VR UI"
-)  # RSNA's UIDs are not valid, so neither are ours
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Invalid value for VR UI"),  # RSNA's UIDs are not valid, so neither are ours
+    pytest.mark.xdist_group("phantom"),  # in one process, which makes the large one once
+]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
