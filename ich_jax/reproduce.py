@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ich_jax.paper.printed import NETWORKS
 from ich_jax.plumbing.command import run_command
-from ich_jax.training.config import PRESETS, option_type
+from ich_jax.training.config import DEVICES_HELP, PRESETS, count_or_all, option_type
 
 if TYPE_CHECKING:
     from ich_jax.training.outcome import Outcome
@@ -29,13 +29,15 @@ def main(argv: list[str] | None = None) -> "dict[str, Outcome]":
     parser.add_argument(
         "--split-seed", type=option_type("split_seed"), default=0, help="of every training's split (default: 0)"
     )
+    parser.add_argument("--devices", type=count_or_all, default="all", help=DEVICES_HELP)
     given = vars(parser.parse_args(argv))
-    data, out = given.pop("data"), given.pop("out")
+    data, out, devices = (given.pop(name) for name in ("data", "out", "devices"))
 
     from ich_jax.phantom.dataset import phantom_data
     from ich_jax.results.reproduction import reproduce
+    from ich_jax.training.devices import choose_devices
 
-    results = reproduce(data or phantom_data(), out, **given)
+    results = reproduce(data or phantom_data(), out, devices=choose_devices(devices), **given)
     print(f"\nreport: {out / 'report.html'} and report.md")
     return results
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ich_jax.plumbing.command import run_command
-from ich_jax.training.config import PRESETS, add_options, preset, read_config
+from ich_jax.training.config import DEVICES_HELP, PRESETS, add_options, count_or_all, preset, read_config
 
 if TYPE_CHECKING:
     from ich_jax.training.run import Run
@@ -27,8 +27,27 @@ def main(argv: list[str] | None = None) -> "Run":
         help="go on with the run in --out; without --out with the newest in runs/, unless that is finished",
     )
     add_options(parser)
+    parser.add_argument("--devices", type=count_or_all, default="all", help=DEVICES_HELP)
+    parser.add_argument(
+        "--cache-on-device",
+        action="store_true",
+        help="keep the training slices in the device's memory, if they fit (RSNA's are 54 GB)",
+    )
+    parser.add_argument(
+        "--hosts",
+        help="one training on several machines: auto, or address:port,number,count (see docs/devices.md)",
+    )
     given = vars(parser.parse_args(argv))
-    data, out, resume = (given.pop(name) for name in ("data", "out", "resume"))
+    names = ("data", "out", "resume", "devices", "cache_on_device", "hosts")
+    data, out, resume, devices, cached, hosts = (given.pop(name) for name in names)
+    if hosts and not (data and out):
+        parser.error("--hosts needs --data and --out: the same folders on every machine")
+
+    from ich_jax.training.devices import choose_devices, join_hosts
+
+    if hosts:
+        join_hosts(hosts)
+    devices = choose_devices(devices)
 
     from ich_jax.training.folders import unfinished_folder, unused_folder
     from ich_jax.training.run import train
@@ -45,7 +64,7 @@ def main(argv: list[str] | None = None) -> "Run":
         from ich_jax.phantom.dataset import phantom_data
 
         data = phantom_data()
-    return train(settings, data, out, resume=resume)
+    return train(settings, data, out, resume=resume, devices=devices, cached=cached)
 
 
 if __name__ == "__main__":

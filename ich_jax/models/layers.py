@@ -48,7 +48,12 @@ def batch_norm(channels: int, momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs
     The variance of a batch is E[x²] − E[x]² in float32: quick, but it loses digits where the mean is a thousand times
     the standard deviation. Nothing here comes near that, and the exact form, which reads the batch twice, costs time.
     """
-    return nnx.BatchNorm(channels, momentum=momentum, epsilon=NORM_EPSILON, rngs=rngs)
+    return nnx.BatchNorm(channels, momentum=momentum, epsilon=NORM_EPSILON, promote_dtype=_as_they_are, rngs=rngs)
+
+
+def _as_they_are(arrays: tuple, dtype: None) -> tuple:
+    """Batch norm's statistics stay float32 where the layers compute in bfloat16; the result has the input's dtype."""
+    return arrays
 
 
 def max_pool_3x3(x: jax.Array, stride: int = 2, padding: str = "SAME") -> jax.Array:

@@ -81,17 +81,29 @@ def join_model(structure: nnx.GraphDef, params: Tree, batch_stats: Tree, *, trai
     return nnx.view(model, use_running_average=not training, deterministic=not training, raise_if_not_found=False)
 
 
-def normalise(images: jax.Array) -> jax.Array:
-    """The network's input scale, which the paper does not state: uint8 / 255, float32 in 0…1."""
-    return images.astype(jnp.float32) / 255
+def normalise(images: jax.Array, dtype: jax.typing.DTypeLike = jnp.float32) -> jax.Array:
+    """The network's input scale, which the paper does not state: uint8 / 255, in 0…1."""
+    return (images.astype(jnp.float32) / 255).astype(dtype)
+
+
+def in_precision(params: Tree, dtype: jax.typing.DTypeLike) -> Tree:
+    """Parameters as the layers compute with them. What is kept and learned stays float32, as batch norm's statistics
+    and the loss do: bfloat16's eight bits would swallow Adam's small steps."""
+    return jax.tree.map(lambda leaf: leaf.astype(dtype), params)
 
 
 def loss_fn(
-    params: Tree, batch_stats: Tree, structure: nnx.GraphDef, batch: Batch, key: jax.Array
+    params: Tree,
+    batch_stats: Tree,
+    structure: nnx.GraphDef,
+    batch: Batch,
+    key: jax.Array,
+    dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> tuple[jax.Array, tuple[Tree, jax.Array]]:
-    """Mean cross-entropy of a batch; beside it the moved batch statistics and the number of right answers."""
-    model = join_model(structure, params, batch_stats, training=True)
-    logits = model(normalise(batch.images), rngs=nnx.Rngs(dropout=key))  # (B, 6)
+    """Mean cross-entropy of a batch; beside it the moved batch statistics and the number of right answers. The layers
+    compute in `dtype`."""
+    model = join_model(structure, in_precision(params, dtype), batch_stats, training=True)
+    logits = model(normalise(batch.images, dtype), rngs=nnx.Rngs(dropout=key)).astype(jnp.float32)  # (B, 6)
     loss = optax.softmax_cross_entropy_with_integer_labels(logits, batch.classes).mean()
     correct = jnp.sum(jnp.argmax(logits, axis=-1) == batch.classes)
     return loss, (nnx.state(model, nnx.BatchStat), correct)
@@ -104,6 +116,7 @@ def train_step(
     sums: Sums,
     batch: Batch,
     key: jax.Array,
+    dtype: jax.typing.DTypeLike = jnp.float32,
 ) -> tuple[TrainState, Sums]:
     """One gradient step.
 
@@ -113,10 +126,13 @@ def train_step(
         sums: of the epoch so far; what the batch adds is measured before the step.
         batch: the slices to learn from.
         key: of the whole training's dropout; each step makes its own of it.
+        dtype: in which the layers compute, float32 or bfloat16.
     """
     gradient = jax.value_and_grad(loss_fn, has_aux=True)
     step_key = jax.random.fold_in(key, state.step)
-    (loss, (batch_stats, correct)), gradients = gradient(state.params, state.batch_stats, structure, batch, step_key)
+    (loss, (batch_stats, correct)), gradients = gradient(
+        state.params, state.batch_stats, structure, batch, step_key, dtype
+    )
     updates, moments = optimizer.update(gradients, state.optimizer, state.params)
     size = batch.classes.shape[0]
     return (
@@ -125,9 +141,16 @@ def train_step(
     )
 
 
-def eval_step(structure: nnx.GraphDef, params: Tree, batch_stats: Tree, images: jax.Array) -> jax.Array:
-    """Logits (B, 6) of uint8 images (B, size, size, 3), in evaluation mode."""
-    return join_model(structure, params, batch_stats, training=False)(normalise(images))
+def eval_step(
+    structure: nnx.GraphDef,
+    params: Tree,
+    batch_stats: Tree,
+    images: jax.Array,
+    dtype: jax.typing.DTypeLike = jnp.float32,
+) -> jax.Array:
+    """Logits (B, 6) float32 of uint8 images (B, size, size, 3), in evaluation mode."""
+    model = join_model(structure, in_precision(params, dtype), batch_stats, training=False)
+    return model(normalise(images, dtype)).astype(jnp.float32)
 
 
 class CompiledSteps(NamedTuple):
@@ -137,13 +160,18 @@ class CompiledSteps(NamedTuple):
     evaluate: Callable[[Tree, Tree, jax.Array], jax.Array]  # (params, batch_stats, images) → logits
 
 
-def compile_steps(structure: nnx.GraphDef, optimizer: optax.GradientTransformation) -> CompiledSteps:
+def compile_steps(
+    structure: nnx.GraphDef,
+    optimizer: optax.GradientTransformation,
+    dtype: jax.typing.DTypeLike = jnp.float32,
+    results: jax.sharding.Sharding | None = None,
+) -> CompiledSteps:
     """`train_step` and `eval_step`, each compiled at its first call with a batch of another size.
 
-    The structure is closed over: as an argument it would be hashed at every call.
+    The structure is closed over: as an argument it would be hashed at every call. `results` says on which devices the
+    new state and the logits are to lie (by default XLA decides).
     """
-
     return CompiledSteps(
-        train=jax.jit(partial(train_step, structure, optimizer), donate_argnums=0),
-        evaluate=jax.jit(partial(eval_step, structure)),
+        train=jax.jit(partial(train_step, structure, optimizer, dtype=dtype), donate_argnums=0, out_shardings=results),
+        evaluate=jax.jit(partial(eval_step, structure, dtype=dtype), out_shardings=results),
     )

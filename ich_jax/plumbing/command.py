@@ -7,7 +7,14 @@ from collections.abc import Callable
 
 
 class InputError(Exception):
-    """Bad data, settings or surroundings that the user can put right. The message is one line that says how."""
+    """Bad data, settings or surroundings that the user can put right. The message is one line that says how.
+
+    `at_once`: a command leaves without clearing up, which would wait for something that does not come any more.
+    """
+
+    def __init__(self, message: str, at_once: bool = False):
+        super().__init__(message)
+        self.at_once = at_once
 
 
 def run_command(main: Callable[[], object], interrupted: str = "stopped", *, at_once: bool = False) -> None:
@@ -27,7 +34,7 @@ def run_command(main: Callable[[], object], interrupted: str = "stopped", *, at_
         main()
         sys.stdout.flush()
     except InputError as error:
-        _leave(str(error), 2)
+        _leave(str(error), 2, error.at_once)
     except BrokenPipeError:  # the reader of our output has left, as in `predict … | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
@@ -52,6 +59,8 @@ def speak_utf8() -> None:
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
-def _leave(message: str, code: int) -> None:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+def _leave(message: str, code: int, at_once: bool = False) -> None:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr, flush=True)
+    if at_once:
+        os._exit(code)
     sys.exit(code)

@@ -137,8 +137,12 @@ def require_space(folder: Path, needed: int, otherwise: str = "") -> None:
     """Raises InputError if the disk that `folder` is on has fewer than `needed` bytes free."""
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise InputError(f"{folder}: needs {_size(needed)}, the disk has {_size(free)} free{otherwise}")
+        raise InputError(f"{folder}: needs {size_in_words(needed)}, the disk has {size_in_words(free)} free{otherwise}")
 
 
-def _size(count: int) -> str:
+def size_in_words(count: int) -> str:
+    """
+    >>> size_in_words(54_245_000_000)
+    '54.2 GB'
+    """
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"

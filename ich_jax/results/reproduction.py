@@ -22,6 +22,7 @@ from ich_jax.show.document import Heading, Part, Text, write_report
 from ich_jax.training import config
 from ich_jax.training.batches import split_rows
 from ich_jax.training.config import Settings, read_config, unlike_the_paper
+from ich_jax.training.devices import Devices
 from ich_jax.training.outcome import Outcome, is_finished, read_outcome
 from ich_jax.training.run import train
 
@@ -58,6 +59,7 @@ def reproduce(
     limit: int = 0,
     seed: int = 0,
     split_seed: int = 0,
+    devices: Devices | None = None,
 ) -> dict[str, Outcome]:
     """Run the trainings of `models` that are not finished, then write the report.
 
@@ -70,6 +72,7 @@ def reproduce(
         preset: of config.PRESETS; by default the paper's on real slices, the phantom's on synthetic ones.
         epochs: at most; the preset's if None.
         limit, seed, split_seed: of every training, see config.Settings.
+        devices: to train on (default: all GPUs, or one CPU).
 
     Returns:
         Training name → its outcome.
@@ -95,7 +98,7 @@ def reproduce(
             if is_finished(folder):
                 print("finished before")
             else:
-                train(settings, prepared, folder, resume=True)
+                train(settings, prepared, folder, resume=True, devices=devices)
         # Networks that an earlier call trained stay in the report.
         folders = {training.name: out / "runs" / training.name for training in TRAININGS}
         results = {name: read_outcome(folder, prepared) for name, folder in folders.items() if is_finished(folder)}

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
-import jax
 import numpy as np
 
 from ich_jax.data.prepared import Prepared
@@ -11,9 +10,12 @@ from ich_jax.paper.splits import split_by_image, split_by_patient
 from ich_jax.paper.steps import Batch
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.parallel import map_ahead
+from ich_jax.training.cache import Cache
 from ich_jax.training.config import Settings
+from ich_jax.training.devices import Devices, choose_devices
 
-AHEAD = 3  # batches under way: one in use, one on the device, one being read
+READERS = 4  # batches that are being read: a disk answers several questions at a time faster than one by one
+AHEAD = 2  # batches beside them: one in use, one on the device
 
 
 def split_rows(prepared: Prepared, settings: Settings) -> dict[str, np.ndarray]:
@@ -40,37 +42,54 @@ def split_rows(prepared: Prepared, settings: Settings) -> dict[str, np.ndarray]:
 
 
 def training_batches(
-    images: np.ndarray, classes: np.ndarray, rows: np.ndarray, batch_size: int, seed: int, epoch: int
+    images: np.ndarray | Cache,
+    classes: np.ndarray,
+    rows: np.ndarray,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    devices: Devices | None = None,
+    readers: int = READERS,
 ) -> Iterator[Batch]:
     """One epoch over `rows`, in an order that depends on (seed, epoch) alone.
 
     The last batch is smaller when the sizes do not divide: padding it would bend the batch statistics.
 
     Args:
-        images, classes: of the whole prepared folder, (N, size, size, 3) and (N,).
+        images, classes: of the whole prepared folder, (N, size, size, 3) and (N,); or the images of `rows` in a cache.
         rows: (M,) the indices to train on.
+        devices: over which each batch is spread (default: JAX's default device).
+        readers: threads that read.
     """
     shuffled = np.random.default_rng((seed, epoch)).permutation(rows)
     # Inside a batch the order means nothing, and ascending rows are kinder to a spinning disk.
-    return _ahead(images, classes, [np.sort(part) for part in _cut(shuffled, batch_size)])
+    return _ahead(images, classes, [np.sort(part) for part in _cut(shuffled, batch_size)], devices, readers)
 
 
-def evaluation_batches(images: np.ndarray, classes: np.ndarray, rows: np.ndarray, batch_size: int) -> Iterator[Batch]:
+def evaluation_batches(
+    images: np.ndarray, classes: np.ndarray, rows: np.ndarray, batch_size: int, devices: Devices | None = None
+) -> Iterator[Batch]:
     """All of `rows` in order. The last batch is filled up by repeating its last row, so one compiled step serves all;
     the reader takes the first M results and drops the rest."""
     padded = np.pad(rows, (0, -len(rows) % batch_size), mode="edge")
-    return _ahead(images, classes, _cut(padded, batch_size))
+    return _ahead(images, classes, _cut(padded, batch_size), devices)
 
 
 def _cut(rows: np.ndarray, batch_size: int) -> list[np.ndarray]:
     return [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
 
 
-def _ahead(images: np.ndarray, classes: np.ndarray, parts: list[np.ndarray]) -> Iterator[Batch]:
-    device = jax.devices()[0]
+def _ahead(
+    images: np.ndarray | Cache,
+    classes: np.ndarray,
+    parts: list[np.ndarray],
+    devices: Devices | None,
+    readers: int = READERS,
+) -> Iterator[Batch]:
+    devices = devices or choose_devices(1)
 
     def read(rows: np.ndarray) -> Batch:
-        return Batch(*jax.device_put((images[rows], classes[rows]), device))
+        return images.batch(classes, rows) if isinstance(images, Cache) else devices.batch(images, classes, rows)
 
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        yield from map_ahead(reader, read, parts, AHEAD)
+    with ThreadPoolExecutor(readers) as pool:
+        yield from map_ahead(pool, read, parts, readers + AHEAD)

@@ -23,6 +23,7 @@ from ich_jax.paper.steps import TrainState
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import require_space
 from ich_jax.training.config import Found, Settings, require_same_training
+from ich_jax.training.devices import in_step, is_first
 from ich_jax.training.loop import Progress
 
 FORMAT = 3  # of what is in a checkpoint; 1 was version 0.1.0's
@@ -40,7 +41,8 @@ def saved_epochs(folder: Path) -> list[int]:
 
 
 def save(folder: Path, progress: Progress, settings: Settings, found: Found) -> None:
-    """Save where a training stands, then drop every epoch that is neither the latest nor the best.
+    """Save where a training stands, then drop every epoch that is neither the latest nor the best. Every host takes
+    part; the first one gives the folder its name when all are done.
 
     Raises InputError if the disk is full; what was there before is kept.
     """
@@ -59,14 +61,17 @@ def save(folder: Path, progress: Progress, settings: Settings, found: Found) -> 
     require_space(path.parent, int(1.1 * sum(leaf.nbytes for leaf in jax.tree.leaves(state))), f"; {KEPT}")
     try:
         ocp.save(partial, state._asdict(), overwrite=True, custom_metadata=metadata)
-        (partial / SUMS).write_text(json.dumps(_sums(partial)), encoding="utf-8")
-        os.rename(partial, path)
+        if is_first():
+            (partial / SUMS).write_text(json.dumps(_sums(partial)), encoding="utf-8")
+            os.rename(partial, path)
     except (OSError, ValueError) as error:  # Orbax reports a full disk as a ValueError
         if not any(words in str(error) for words in NO_SPACE):
             raise
         _keep_only(folder, saved_epochs(folder))
         raise InputError(f"{path}: cannot be written: no space left on the disk; {KEPT}") from error
-    _keep_only(folder, (stopping.epoch, stopping.best_epoch))
+    if is_first():
+        _keep_only(folder, (stopping.epoch, stopping.best_epoch))
+    in_step(f"epoch {stopping.epoch} saved")
 
 
 def _keep_only(folder: Path, epochs: Iterable[int]) -> None:

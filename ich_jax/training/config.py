@@ -19,6 +19,7 @@ FORMAT = 3  # of config.json; 1 was version 0.1.0's
 SPLITS = ("image", "patient")
 DECAYS = ("none", "cosine")
 EPSILONS = ("keras", "plain")
+PRECISIONS = ("float32", "bfloat16")
 
 
 def _setting(default: Any, text: str, **rule: Any) -> Any:
@@ -50,6 +51,7 @@ class Settings:
     norm_momentum: float = _setting(
         0.99, "of batch norm's running statistics: how much they keep at each step", least=0, below=1
     )
+    precision: str = _setting(PRECISIONS[0], "in which the layers compute; the rest is float32", choices=PRECISIONS)
     seed: int = _count(0, "decides initial weights, dropout and order", least=0)
     split_seed: int = _count(0, "decides which slices are used and for what", least=0)
 
@@ -144,6 +146,18 @@ def option_type(name: str) -> Any:
 
     parse.__name__ = "whole number" if one.type is int else "number"  # argparse: "invalid … value"
     return parse
+
+
+DEVICES_HELP = "how many devices to train on, or all: every GPU, but one CPU (default: all)"
+
+
+def count_or_all(text: str) -> int | None:
+    """What `--devices` is given: a whole number from 1, or `all`, which is None."""
+    if text == "all":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number at least 1, or all, not {text}")
+    return int(text)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -31,9 +30,10 @@ def answer(network: Network, state: TrainState, prepared: Prepared, rows: np.nda
 
         def read_oldest() -> None:
             found.append(np.asarray(under_way.popleft()))
-            bar.update(BATCH)
+            bar.update(len(found[-1]))
 
-        for batch in evaluation_batches(prepared.images, prepared.classes, rows, BATCH):
+        size = -(-BATCH // network.devices.count) * network.devices.count
+        for batch in evaluation_batches(prepared.images, prepared.classes, rows, size, network.devices):
             under_way.append(network.steps.evaluate(state.params, state.batch_stats, batch.images))
             if len(under_way) == UNDER_WAY:
                 read_oldest()
@@ -55,7 +55,7 @@ def predict(network: Network, state: TrainState, image_size: int, files: list[Pa
             for place, image in enumerate(read_part):
                 if not isinstance(image, SliceError):
                     images[place] = image
-            logits = network.steps.evaluate(state.params, state.batch_stats, jax.device_put(images, jax.devices()[0]))
+            logits = network.steps.evaluate(state.params, state.batch_stats, network.devices.put(images))
             for path, image, shares in zip(part, read_part, np.exp(log_softmax(np.asarray(logits))), strict=False):
                 if isinstance(image, SliceError):
                     yield {"file": str(path), "error": image.reason}

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -15,6 +14,7 @@ from ich_jax.paper.metrics import cross_entropy
 from ich_jax.paper.steps import Sums, TrainState, no_sums
 from ich_jax.plumbing.command import InputError
 from ich_jax.training.batches import training_batches
+from ich_jax.training.cache import Cache
 from ich_jax.training.config import Settings
 from ich_jax.training.inference import answer
 from ich_jax.training.network import Network, dropout_key
@@ -37,8 +37,10 @@ def fit(
     prepared: Prepared,
     rows: dict[str, np.ndarray],
     after_epoch: Callable[[Progress], None],
+    cache: Cache | None = None,
 ) -> Progress:
-    """Train until early stopping or `settings.epochs`; `after_epoch` sees where it stands each time.
+    """Train until early stopping or `settings.epochs`; `after_epoch` sees where it stands each time. The training
+    slices come from the `cache`, if there is one.
 
     Raises InputError if a loss is not finite.
     """
@@ -46,7 +48,10 @@ def fit(
     actual = prepared.classes[rows["validation"]]
     while stopping.epoch < settings.epochs and not stopping.should_stop:
         start, epoch = time.perf_counter(), stopping.epoch + 1
-        state, train_loss, train_accuracy = train_epoch(network, state, settings, prepared, rows["train"], epoch)
+        images = cache or prepared.images
+        state, train_loss, train_accuracy = train_epoch(
+            network, state, settings, images, prepared.classes, rows["train"], epoch
+        )
         logits = answer(network, state, prepared, rows["validation"], f"epoch {epoch}, validation")
         validation_loss = cross_entropy(actual, logits)
         _require_finite(validation_loss, "validation", epoch)
@@ -65,15 +70,22 @@ def fit(
 
 
 def train_epoch(
-    network: Network, state: TrainState, settings: Settings, prepared: Prepared, rows: np.ndarray, epoch: int
+    network: Network,
+    state: TrainState,
+    settings: Settings,
+    images: np.ndarray | Cache,
+    classes: np.ndarray,
+    rows: np.ndarray,
+    epoch: int,
 ) -> tuple[TrainState, float, float]:
     """One pass over the training rows: the new state, and mean loss and accuracy as they were while it learned.
 
     Raises InputError as soon as the loss is seen to be NaN or infinite.
     """
-    sums, key = jax.device_put(no_sums(), jax.devices()[0]), dropout_key(settings)
+    sums, key = network.devices.put((no_sums(), dropout_key(settings)))
     earlier = None  # sums of LOOK_EVERY steps ago: reading them does not wait for the steps that are under way
-    batches = training_batches(prepared.images, prepared.classes, rows, settings.batch_size, settings.seed, epoch)
+    order = settings.batch_size, settings.seed, epoch
+    batches = training_batches(images, classes, rows, *order, network.devices)
     with tqdm(total=len(rows), unit="slice", desc=f"epoch {epoch}", leave=False, disable=None) as bar:
         for number, batch in enumerate(batches, start=1):
             state, sums = network.steps.train(state, sums, batch, key)

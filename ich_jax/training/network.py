@@ -12,6 +12,7 @@ from ich_jax.models import MODELS
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.steps import CompiledSteps, TrainState, adam, compile_steps, first_state
 from ich_jax.training.config import Found, Settings
+from ich_jax.training.devices import Devices, choose_devices
 
 
 @dataclass(frozen=True)
@@ -19,24 +20,34 @@ class Network:
     """`steps` are compiled at their first call, so whoever asks the same network again does not compile again."""
 
     structure: nnx.GraphDef
+    devices: Devices
     steps: CompiledSteps
-    like: TrainState  # shapes, dtypes and the device of its state, without values
-    draw: Callable[[jax.Array], TrainState]  # key → a state with fresh weights, on the device on which it stays
+    like: TrainState  # shapes, dtypes and devices of its state, without values
+    draw: Callable[[jax.Array], TrainState]  # key → a state with fresh weights, on the devices on which it stays
 
 
-def build(settings: Settings, found: Found) -> Network:
-    """The network and optimizer of a training. No weight is drawn yet.
+def build(settings: Settings, found: Found, devices: Devices | None = None) -> Network:
+    """The network and optimizer of a training, for `devices` (default: JAX's default device). No weight is drawn yet.
 
     Seed, split and the like are not in them: a process that asks again gets the same object, with its compiled steps.
     """
     steps = settings.epochs * -(-found.slices["train"] // settings.batch_size) if settings.decay == "cosine" else None
     rate = settings.learning_rate, steps
-    return _build(settings.model, found.image_size, settings.norm_momentum, rate, settings.beta1, settings.epsilon)
+    adams = rate, settings.beta1, settings.epsilon
+    network = settings.model, found.image_size, settings.norm_momentum, settings.precision
+    return _build(*network, *adams, devices or choose_devices(1))
 
 
 @lru_cache(maxsize=4)
 def _build(
-    model: str, image_size: int, norm_momentum: float, rate: tuple[float, int | None], beta1: float, epsilon: str
+    model: str,
+    image_size: int,
+    norm_momentum: float,
+    precision: str,
+    rate: tuple[float, int | None],
+    beta1: float,
+    epsilon: str,
+    devices: Devices,
 ) -> Network:
     optimizer = adam(learning_rate(*rate), beta1, epsilon == "keras")
     structures = []
@@ -48,13 +59,13 @@ def _build(
         return params, batch_stats
 
     # Arrays that are not bound to a device, as fresh ones are not, would make JAX compile every step twice.
-    device = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     start = partial(first_state, optimizer=optimizer)
     shapes = jax.eval_shape(lambda key: start(*draw_weights(key)), jax.random.key(0))
-    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=device), shapes)
+    like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=devices.whole), shapes)
     # Two programs, so that the larger one, the weights', does not hang on the optimizer's settings.
-    draw, start = (jax.jit(function, out_shardings=device) for function in (draw_weights, start))
-    return Network(structures[0], compile_steps(structures[0], optimizer), like, lambda key: start(*draw(key)))
+    draw, start = (jax.jit(function, out_shardings=devices.whole) for function in (draw_weights, start))
+    steps = compile_steps(structures[0], optimizer, precision, devices.whole)
+    return Network(structures[0], devices, steps, like, lambda key: start(*draw(devices.put(key))))
 
 
 def learning_rate(start: float, steps: int | None) -> float | optax.Schedule:

@@ -9,7 +9,8 @@ validation/       the same four for the validation part, once `evaluate --part v
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import claim, require_empty
 from ich_jax.training import checkpoint, outcome
 from ich_jax.training.batches import split_rows
+from ich_jax.training.cache import Cache, cache_on_device
 from ich_jax.training.config import (
     EPSILONS,
     Found,
@@ -34,6 +36,7 @@ from ich_jax.training.config import (
     unlike_the_paper,
     write_config,
 )
+from ich_jax.training.devices import Devices, choose_devices, in_step, is_first
 from ich_jax.training.folders import RUNS, point_to
 from ich_jax.training.inference import answer
 from ich_jax.training.loop import Progress, fit
@@ -58,7 +61,14 @@ class Run:
 
 
 def train(
-    settings: Settings, data: Prepared | str | Path, out: str | Path, *, resume: bool = False, say: Say = print
+    settings: Settings,
+    data: Prepared | str | Path,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    devices: Devices | None = None,
+    cached: bool = False,
+    say: Say = print,
 ) -> Run:
     """Train until early stopping or `settings.epochs`, then evaluate the best epoch on the test part.
 
@@ -70,14 +80,19 @@ def train(
         data: a prepared folder, open or its path.
         out: the run folder, an empty or new one.
         resume: go on with the run in `out`, if there is one, from its latest checkpoint.
+        devices: to train on (default: all GPUs, or one CPU). Where several hosts call this, the first one writes.
+        cached: keep the training slices in the device's memory, see cache.py.
         say: what is told on the way goes here, line by line.
 
     Returns:
         The run at its best epoch.
 
     Raises:
-        InputError: the data or the folder do not fit, the device's memory or the disk is full, a loss is not finite.
+        InputError: the data or the folder do not fit, the device's memory or the disk is full, a loss is not finite,
+            another host is gone.
     """
+    devices = devices or choose_devices()
+    say = say if is_first() else lambda _: None
     prepared, out = data if isinstance(data, Prepared) else open_prepared(data), Path(out)
     rows = split_rows(prepared, settings)
     found = Found(
@@ -87,26 +102,45 @@ def train(
         fingerprint=prepared.fingerprint,
         image_size=prepared.image_size,
         slices={part: len(chosen) for part, chosen in rows.items()},
-        device=_device(),
+        device=str(devices),
     )
-    with claim(out):
-        _require_fitting(out, settings, found, resume)
-        network = build(settings, found)
+    with _one_of_several_hosts(), claim(out) if is_first() else nullcontext():
+        if is_first():
+            _require_fitting(out, settings, found, resume)
+        network = build(settings, found, devices)
+        cache = cache_on_device(prepared.images, rows["train"], devices) if cached else None
         say(_introduction(settings, found, prepared, rows, network))
-        write_config(out, settings, found)
-        if out.parent == RUNS and not point_to(out):
+        if is_first():
+            write_config(out, settings, found)
+        in_step("the folder is claimed")
+        if is_first() and out.parent == RUNS and not point_to(out):
             say(f"note: {RUNS / 'latest'} could not be made to lead to this run")
         try:
-            progress = _fit(settings, found, network, prepared, rows, out, say)
+            progress = _fit(settings, found, network, prepared, rows, out, cache, say)
             run = _at_best(out, settings, found, network, progress)
             logits = answer(network, run.state, prepared, rows["test"], "test")
         except jax.errors.JaxRuntimeError as error:
-            if "RESOURCE_EXHAUSTED" not in str(error):
+            if "RESOURCE_EXHAUSTED" in str(error):
+                raise InputError("the device ran out of memory; start again with a smaller --batch-size") from None
+            if jax.process_count() == 1:
                 raise
-            raise InputError("the device ran out of memory; start again with a smaller --batch-size") from None
-        metrics = outcome.write_outcome(out, settings, progress, prepared, "test", rows["test"], logits)
-    say(f"{outcome.as_text(metrics)}\n\nfigures, tables and the network: {out}")
+            how = "start all of them again with --resume"
+            raise InputError(f"another host is gone; {how} ({str(error).splitlines()[0][:100]})") from None
+        if is_first():
+            metrics = outcome.write_outcome(out, settings, progress, prepared, "test", rows["test"], logits)
+            say(f"{outcome.as_text(metrics)}\n\nfigures, tables and the network: {out}")
+        in_step("the outcome is written")
     return run
+
+
+@contextmanager
+def _one_of_several_hosts() -> Iterator[None]:
+    """A host that gives up leaves at once: the others, which wait for it, notice and leave too."""
+    try:
+        yield
+    except InputError as error:
+        error.at_once = jax.process_count() > 1
+        raise
 
 
 def _require_fitting(out: Path, settings: Settings, found: Found, resume: bool) -> None:
@@ -130,25 +164,28 @@ def _fit(
     prepared: Prepared,
     rows: dict[str, np.ndarray],
     out: Path,
+    cache: Cache | None,
     say: Say,
 ) -> Progress:
     folder = out / "checkpoint"
 
     def after_epoch(progress: Progress) -> None:
         checkpoint.save(folder, progress, settings, found)
-        outcome.write_history(out, progress.history)
+        if is_first():
+            outcome.write_history(out, progress.history)
         say(_epoch_line(progress))
 
     epochs = checkpoint.saved_epochs(folder)
     if epochs:
         progress = checkpoint.load(folder, epochs[-1], network.like, settings, found)
-        outcome.write_history(out, progress.history)
+        if is_first():
+            outcome.write_history(out, progress.history)
         going_on = progress.stopping.epoch < settings.epochs and not progress.stopping.should_stop
         say(f"going on after epoch {progress.stopping.epoch}" if going_on else FINISHED)
     else:
         state = network.draw(weights_key(settings))
         progress = Progress(state, [], EarlyStopping(settings.patience, settings.stopping))
-    progress = fit(network, progress, settings, prepared, rows, after_epoch)
+    progress = fit(network, progress, settings, prepared, rows, after_epoch, cache)
     stopping = progress.stopping
     why = f"{settings.patience} bad epochs in a row" if stopping.should_stop else "all epochs done"
     say(f"stopped after epoch {stopping.epoch} ({why}); best epoch {stopping.best_epoch}\n")
@@ -163,8 +200,8 @@ def _at_best(folder: Path, settings: Settings, found: Found, network: Network, l
     return Run(folder, settings, found, network, state, history, stopping)
 
 
-def open_run(folder: str | Path) -> Run:
-    """A run folder, at its best epoch.
+def open_run(folder: str | Path, devices: Devices | None = None) -> Run:
+    """A run folder, at its best epoch, on `devices` (default: JAX's default device).
 
     Raises InputError if it is not one, is damaged, or has not finished an epoch.
     """
@@ -174,7 +211,7 @@ def open_run(folder: str | Path) -> Run:
     if not epochs:
         how = f"go on with `python -m ich_jax.train --out {folder} --resume`"
         raise InputError(f"{folder}: no epoch is finished yet; {how}")
-    network = build(settings, found)
+    network = build(settings, found, devices)
     latest = checkpoint.load(folder / "checkpoint", epochs[-1], network.like, settings, found)
     return _at_best(folder, settings, found, network, latest)
 
@@ -221,11 +258,6 @@ def _epoch_line(progress: Progress) -> str:
     )
 
 
-def _device() -> str:
-    device = jax.devices()[0]
-    return f"{device.device_kind} ({device.platform})"
-
-
 def _introduction(
     settings: Settings, found: Found, prepared: Prepared, rows: dict[str, np.ndarray], network: Network
 ) -> str:
@@ -247,6 +279,8 @@ def _introduction(
         f" batch {settings.batch_size}, ≤ {settings.epochs} epochs, patience {settings.patience} ({settings.stopping}),"
         f" seed {settings.seed}, split seed {settings.split_seed}",
     ]
+    if network.devices.count > 1 and settings.batch_size % network.devices.count:
+        lines.append(f"note: batches of {settings.batch_size} go whole to each of {network.devices.count} devices")
     differences = unlike_the_paper(settings, found)
     if differences:
         lines.append(f"not as in the paper: {', '.join(differences)}")

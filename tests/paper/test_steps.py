@@ -1,3 +1,4 @@
+import re
 from functools import cache
 
 import jax
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ich_jax.models.layers import batch_norm
 from ich_jax.paper.printed import BETA1, LEARNING_RATE
 from ich_jax.paper.steps import (
     Batch,
@@ -22,7 +24,7 @@ from ich_jax.paper.steps import (
 )
 
 KEY = jax.random.key(0)
-step_once = jax.jit(train_step, static_argnums=(0, 1))  # keeps the old state, unlike `compile_steps`
+step_once = jax.jit(train_step, static_argnums=(0, 1, 6))  # keeps the old state, unlike `compile_steps`
 adam_once = cache(adam)  # one object per setting, so that a step compiles once
 
 
@@ -31,7 +33,7 @@ class Tiny(nnx.Module):
 
     def __init__(self, dropout: float = 0.0, *, rngs: nnx.Rngs):
         self.conv = nnx.Conv(3, 16, (3, 3), strides=2, rngs=rngs)
-        self.norm = nnx.BatchNorm(16, momentum=0.9, rngs=rngs)
+        self.norm = batch_norm(16, 0.9, rngs=rngs)
         self.dropout = nnx.Dropout(dropout)
         self.dense = nnx.Linear(16, 6, rngs=rngs)
 
@@ -271,3 +273,26 @@ def test_dropout_differs_from_step_to_step_and_is_the_same_for_the_same_step(bat
     assert loss_at(start, KEY)[1] == first_loss
     assert loss_at(second, KEY)[1] == second_loss
     assert loss_at(start, jax.random.key(1))[1] != first_loss
+
+
+def test_in_bfloat16_the_layers_compute_and_nothing_else(batch):
+    """The convolution and the dense layer get bfloat16; state, loss and logits are float32, and near those of
+    float32."""
+    structure, optimizer, state = fresh()
+    arguments = structure, optimizer, state, no_sums(), batch, KEY
+    program = str(jax.make_jaxpr(lambda: train_step(*arguments, jnp.bfloat16))())
+    for operation in ("conv_general_dilated", "dot_general"):
+        results = re.findall(rf"(\w+)\[[\d,]*\] = {operation}\[", program)
+        assert results
+        assert set(results) == {"bf16"}, operation
+    (new, sums), (reference, wanted) = (step_once(*arguments, dtype) for dtype in (jnp.bfloat16, jnp.float32))
+    assert jax.tree.map(lambda leaf: leaf.dtype, new) == jax.tree.map(lambda leaf: leaf.dtype, reference)
+    assert sums.loss.dtype == jnp.float32
+    assert 0 < abs(sums.loss - wanted.loss) < 0.02 * wanted.loss
+    logits = [
+        eval_step(structure, state.params, state.batch_stats, batch.images, dtype)
+        for dtype in (jnp.bfloat16, jnp.float32)
+    ]
+    assert logits[0].dtype == jnp.float32
+    np.testing.assert_allclose(*logits, atol=0.03)
+    assert np.any(logits[0] != logits[1])
