@@ -1,7 +1,5 @@
 """DenseNet121, MobileNet and Inception v1; what holds for every network, the proposed one included."""
 
-from functools import partial
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +11,7 @@ from jax import export
 from ich_jax.models import MODELS, densenet
 from ich_jax.models.inception import DROPOUT, InceptionV1
 from ich_jax.paper import printed
-from ich_jax.paper.steps import Batch, adam, compile_steps, eval_step, join_model, no_sums, split_model
+from ich_jax.paper.steps import Batch, adam, compile_steps, join_model, no_sums, split_model
 from tests.conftest import compiled_quickly
 
 
@@ -39,18 +37,18 @@ def leaves(tree) -> int:
 
 @pytest.fixture(scope="module", params=MODELS)
 def network(request):
-    """(name, structure, state) at 64×64; of DenseNet121 a shallow one, which compiles in seconds."""
-    structures = []
+    """(name, structure, state, compiled steps) at 64×64; of DenseNet121 a shallow one, which compiles in seconds."""
+    structures, optimizer = [], adam(1e-3, 0.9)
 
     def draw(key):
-        structure, state = split_model(MODELS[request.param](64, 6, rngs=nnx.Rngs(params=key)), adam(1e-3, 0.9))
+        structure, state = split_model(MODELS[request.param](64, 6, rngs=nnx.Rngs(params=key)), optimizer)
         structures.append(structure)
         return state
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(densenet, "LAYERS", (2, 2, 2, 2))
         state = jax.jit(draw)(jax.random.key(0))
-    return request.param, structures[0], state
+    return request.param, structures[0], state, compile_steps(structures[0], optimizer)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +80,7 @@ def test_other_sizes_and_class_counts(name, size, classes):
 
 def test_no_branch_is_dead(network, batch):
     """In evaluation mode; in training a batch norm cancels the bias before it."""
-    _, structure, state = network
+    _, structure, state, _ = network
 
     @jax.jit
     def gradient(params):
@@ -99,8 +97,7 @@ def test_no_branch_is_dead(network, batch):
 
 
 def test_a_step_trains_and_statistics_move_only_then(network, batch):
-    name, structure, state = network
-    steps = compile_steps(structure, adam(1e-3, 0.9))
+    name, _, state, steps = network
     before = jax.tree.map(np.asarray, state)
     first = np.asarray(steps.evaluate(state.params, state.batch_stats, batch.images))
     again = np.asarray(steps.evaluate(state.params, state.batch_stats, batch.images))
@@ -117,15 +114,20 @@ def test_a_step_trains_and_statistics_move_only_then(network, batch):
     assert np.any(np.not_equal(*map(np.asarray, kernels)))
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_it_exports_for_any_batch_size(name):
-    """As a program that needs none of this code: jax.export, with the batch size left open."""
-    model = nnx.eval_shape(lambda: MODELS[name](64, 6, rngs=nnx.Rngs(0)))
-    structure, params, statistics = nnx.split(model, nnx.Param, nnx.BatchStat)
-    (batch,) = export.symbolic_shape("batch")
-    images = jax.ShapeDtypeStruct((batch, 64, 64, 3), jnp.uint8)
-    exported = export.export(jax.jit(partial(eval_step, structure)))(params, statistics, images)
-    assert str(exported.out_avals[0].shape) == "(batch, 6)"
+def test_both_steps_export_as_programs_for_cpu_gpu_and_tpu(network, batch):
+    """As `jax.export`'s programs, which need none of this code; the evaluation step with the batch size left open."""
+    _, _, state, steps = network
+    platforms = ["cpu", "cuda", "tpu"]
+    (size,) = export.symbolic_shape("batch")
+    images = jax.ShapeDtypeStruct((size, *batch.images.shape[1:]), jnp.uint8)
+    evaluation = export.export(steps.evaluate, platforms=platforms)(state.params, state.batch_stats, images)
+    assert evaluation.platforms == ("cpu", "cuda", "tpu")
+    assert str(evaluation.out_avals[0].shape) == "(batch, 6)"
+    sums = no_sums()
+    training = export.export(steps.train, platforms=platforms)(state, sums, batch, jax.random.key(0))
+    assert training.platforms == ("cpu", "cuda", "tpu")
+    for given, returned in zip(jax.tree.leaves((state, sums)), training.out_avals, strict=True):
+        assert (given.shape, given.dtype) == (returned.shape, returned.dtype)
 
 
 def test_inception_drops_in_training_only():
