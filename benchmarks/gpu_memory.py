@@ -1,0 +1,94 @@
+"""`python -m benchmarks.gpu_memory`: the memory that XLA plans for one training step on a GPU that need not be there.
+
+JAX's CUDA build (requirements-cuda.txt) brings the compiler; a GPU is only described to it. The plan has the arguments
+(parameters, Adam's two moments, the batch) and the temporary memory of the step. It leaves out what cuDNN takes for its
+convolutions: which of its algorithms a GPU uses, and how much memory that one wants, is tried out on the GPU itself.
+"""
+
+import argparse
+from pathlib import Path
+
+import jax
+from flax import nnx
+from jax.experimental import topologies
+from tqdm import tqdm
+
+from benchmarks.described_gpus import GPUS
+from benchmarks.kept_for_backward import BATCH_SIZES, MIB, batch_of
+from benchmarks.machine import describe_machine, print_table, save
+from ich_jax.models import MODELS
+from ich_jax.paper.printed import CLASSES, IMAGE_SIZE, NETWORK_NAMES, NETWORKS
+from ich_jax.paper.steps import CompiledSteps, TrainState, adam, compile_steps, no_sums, split_model
+from ich_jax.plumbing.command import InputError, run_command
+
+# Both would time programs on the GPU.
+WITHOUT_A_GPU = {"xla_gpu_autotune_level": "0", "xla_gpu_enable_triton_gemm": "False"}
+
+
+def described_device(gpu: str) -> jax.Device:
+    """A device to compile for, nothing more. Raises InputError without JAX's CUDA build."""
+    shape = {"topology_name": "1x1x1", "topology": "1x1x1"}
+    try:
+        topology = topologies.get_topology_desc(platform="cuda", target_config=GPUS[gpu].target_config, **shape)
+    except Exception as error:
+        raise InputError(f"no compiler for CUDA: pip install -r requirements-cuda.txt ({error})") from None
+    return topology.devices[0]
+
+
+def build(name: str) -> tuple[CompiledSteps, TrainState]:
+    """A network's steps, and the shapes of its state."""
+    optimizer, structures = adam(), []
+
+    def draw() -> TrainState:
+        model = MODELS[name](IMAGE_SIZE, len(CLASSES), rngs=nnx.Rngs(0))
+        structure, state = split_model(model, optimizer)
+        structures.append(structure)
+        return state
+
+    state = jax.eval_shape(draw)
+    return compile_steps(structures[0], optimizer), state
+
+
+def planned_bytes(steps: CompiledSteps, state: TrainState, batch_size: int, device: jax.Device) -> dict[str, int]:
+    """{"arguments", "temporary"} of the training step on `device`."""
+    there = jax.sharding.SingleDeviceSharding(device)
+    key = jax.eval_shape(lambda: jax.random.key(0))
+    arguments = jax.tree.map(
+        lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=there),
+        (state, jax.eval_shape(no_sums), batch_of(batch_size), key),
+    )
+    plan = steps.train.lower(*arguments).compile(compiler_options=WITHOUT_A_GPU).memory_analysis()
+    return {"arguments": plan.argument_size_in_bytes, "temporary": plan.temp_size_in_bytes}
+
+
+def main(argv: list[str] | None = None) -> dict:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu_memory", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=[*NETWORKS, "all"], default="all", help="(default: all)")
+    parser.add_argument("--json", type=Path, help="folder to write <device>.json into, network by network")
+    args = parser.parse_args(argv)
+    jax.config.update("jax_platforms", "cpu")
+    devices = {gpu: described_device(gpu) for gpu in GPUS}
+    names = NETWORKS if args.model == "all" else (args.model,)
+    results, rows = {}, []
+    with tqdm(total=len(names) * len(BATCH_SIZES) * len(GPUS), unit="program", leave=False, disable=None) as bar:
+        for name in names:
+            steps, state = build(name)
+            results[name] = {gpu: {} for gpu in GPUS}
+            for gpu, device in devices.items():
+                for batch_size in BATCH_SIZES:
+                    bar.set_description(f"{name}, batch {batch_size}, {gpu}")
+                    plan = results[name][gpu][batch_size] = planned_bytes(steps, state, batch_size, device)
+                    sums = (plan["arguments"], plan["temporary"], sum(plan.values()))
+                    share = sum(plan.values()) / GPUS[gpu].memory_bytes
+                    cells = (f"{count / MIB:,.0f}" for count in sums)
+                    rows.append((f"{NETWORK_NAMES[name]}, {GPUS[gpu].name}", str(batch_size), *cells, f"{share:.0%}"))
+                    bar.update()
+            if args.json:
+                save(args.json, f"gpu_memory, {name}", results[name])
+    print(f"MiB planned for one training step, {IMAGE_SIZE}×{IMAGE_SIZE}; compiled on {describe_machine()}; no GPU ran")
+    print_table(("network, GPU", "batch", "arguments", "temporary", "sum", "of the GPU's memory"), rows)
+    return results
+
+
+if __name__ == "__main__":
+    run_command(main)
