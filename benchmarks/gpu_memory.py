@@ -9,20 +9,27 @@ import argparse
 from pathlib import Path
 
 import jax
-from flax import nnx
 from jax.experimental import topologies
 from tqdm import tqdm
 
 from benchmarks.described_gpus import GPUS
 from benchmarks.kept_for_backward import BATCH_SIZES, MIB, batch_of
 from benchmarks.machine import describe_machine, print_table, save
-from ich_jax.models import MODELS
-from ich_jax.paper.printed import CLASSES, IMAGE_SIZE, NETWORK_NAMES, NETWORKS
-from ich_jax.paper.steps import CompiledSteps, TrainState, adam, compile_steps, no_sums, split_model
+from ich_jax.paper.printed import IMAGE_SIZE, NETWORK_NAMES, NETWORKS
+from ich_jax.paper.steps import no_sums
 from ich_jax.plumbing.command import InputError, run_command
+from ich_jax.training.config import Found, Settings
+from ich_jax.training.network import Network, build
 
-# Both would time programs on the GPU.
-WITHOUT_A_GPU = {"xla_gpu_autotune_level": "0", "xla_gpu_enable_triton_gemm": "False"}
+# No data: only the image size shapes the program.
+FOUND = Found("", "", False, "", IMAGE_SIZE, {"train": 1, "validation": 1, "test": 1}, "")
+# The first two keep XLA from timing programs on the GPU; the others from polishing what will never run.
+WITHOUT_A_GPU = {
+    "xla_gpu_autotune_level": "0",
+    "xla_gpu_enable_triton_gemm": "False",
+    "xla_backend_optimization_level": "0",
+    "xla_gpu_disable_gpuasm_optimizations": "True",
+}
 
 
 def described_device(gpu: str) -> jax.Device:
@@ -35,29 +42,15 @@ def described_device(gpu: str) -> jax.Device:
     return topology.devices[0]
 
 
-def build(name: str) -> tuple[CompiledSteps, TrainState]:
-    """A network's steps, and the shapes of its state."""
-    optimizer, structures = adam(), []
-
-    def draw() -> TrainState:
-        model = MODELS[name](IMAGE_SIZE, len(CLASSES), rngs=nnx.Rngs(0))
-        structure, state = split_model(model, optimizer)
-        structures.append(structure)
-        return state
-
-    state = jax.eval_shape(draw)
-    return compile_steps(structures[0], optimizer), state
-
-
-def planned_bytes(steps: CompiledSteps, state: TrainState, batch_size: int, device: jax.Device) -> dict[str, int]:
+def planned_bytes(network: Network, batch_size: int, device: jax.Device) -> dict[str, int]:
     """{"arguments", "temporary"} of the training step on `device`."""
     there = jax.sharding.SingleDeviceSharding(device)
     key = jax.eval_shape(lambda: jax.random.key(0))
     arguments = jax.tree.map(
         lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=there),
-        (state, jax.eval_shape(no_sums), batch_of(batch_size), key),
+        (network.like, jax.eval_shape(no_sums), batch_of(batch_size), key),
     )
-    plan = steps.train.lower(*arguments).compile(compiler_options=WITHOUT_A_GPU).memory_analysis()
+    plan = network.steps.train.lower(*arguments).compile(compiler_options=WITHOUT_A_GPU).memory_analysis()
     return {"arguments": plan.argument_size_in_bytes, "temporary": plan.temp_size_in_bytes}
 
 
@@ -72,12 +65,12 @@ def main(argv: list[str] | None = None) -> dict:
     results, rows = {}, []
     with tqdm(total=len(names) * len(BATCH_SIZES) * len(GPUS), unit="program", leave=False, disable=None) as bar:
         for name in names:
-            steps, state = build(name)
+            network = build(Settings(model=name), FOUND)
             results[name] = {gpu: {} for gpu in GPUS}
             for gpu, device in devices.items():
                 for batch_size in BATCH_SIZES:
                     bar.set_description(f"{name}, batch {batch_size}, {gpu}")
-                    plan = results[name][gpu][batch_size] = planned_bytes(steps, state, batch_size, device)
+                    plan = results[name][gpu][batch_size] = planned_bytes(network, batch_size, device)
                     sums = (plan["arguments"], plan["temporary"], sum(plan.values()))
                     share = sum(plan.values()) / GPUS[gpu].memory_bytes
                     cells = (f"{count / MIB:,.0f}" for count in sums)
