@@ -73,4 +73,4 @@ H100 = _describe(
     clock_rate_ghz=1.98,
 )
 
-GPUS = {"gtx1650": LAPTOP_4_GB, "h100": H100}
+GPUS = {"GTX 1650": LAPTOP_4_GB, "H100": H100}

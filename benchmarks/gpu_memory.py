@@ -6,9 +6,12 @@ convolutions: which of its algorithms a GPU uses, and how much memory that one w
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
+from flax import nnx
 from jax.experimental import topologies
 from tqdm import tqdm
 
@@ -16,7 +19,7 @@ from benchmarks.described_gpus import GPUS
 from benchmarks.kept_for_backward import BATCH_SIZES, MIB, batch_of
 from benchmarks.machine import describe_machine, print_table, save
 from ich_jax.paper.printed import IMAGE_SIZE, NETWORK_NAMES, NETWORKS
-from ich_jax.paper.steps import no_sums
+from ich_jax.paper.steps import adam, compile_steps, no_sums
 from ich_jax.plumbing.command import InputError, run_command
 from ich_jax.training.config import Found, Settings
 from ich_jax.training.network import Network, build
@@ -42,6 +45,17 @@ def described_device(gpu: str) -> jax.Device:
     return topology.devices[0]
 
 
+def networks(name: str) -> dict[str, Network]:
+    """{precision: the network}. In bfloat16 its layers compute; parameters, statistics and Adam stay in float32."""
+    network = build(Settings(model=name), FOUND)
+    model = nnx.merge(network.structure, network.like.params, network.like.batch_stats)
+    for _, module in nnx.iter_modules(model):
+        if hasattr(module, "dtype"):
+            module.dtype = jnp.bfloat16
+    structure = nnx.graphdef(model)
+    return {"float32": network, "bfloat16": replace(network, steps=compile_steps(structure, adam()))}
+
+
 def planned_bytes(network: Network, batch_size: int, device: jax.Device) -> dict[str, int]:
     """{"arguments", "temporary"} of the training step on `device`."""
     there = jax.sharding.SingleDeviceSharding(device)
@@ -62,25 +76,27 @@ def main(argv: list[str] | None = None) -> dict:
     jax.config.update("jax_platforms", "cpu")
     devices = {gpu: described_device(gpu) for gpu in GPUS}
     names = NETWORKS if args.model == "all" else (args.model,)
-    results, rows = {}, []
-    with tqdm(total=len(names) * len(BATCH_SIZES) * len(GPUS), unit="program", leave=False, disable=None) as bar:
+    result, rows = {}, []
+    with tqdm(total=len(names) * 2 * len(GPUS) * len(BATCH_SIZES), unit="program", leave=False, disable=None) as bar:
         for name in names:
-            network = build(Settings(model=name), FOUND)
-            results[name] = {gpu: {} for gpu in GPUS}
-            for gpu, device in devices.items():
-                for batch_size in BATCH_SIZES:
-                    bar.set_description(f"{name}, batch {batch_size}, {gpu}")
-                    plan = results[name][gpu][batch_size] = planned_bytes(network, batch_size, device)
-                    sums = (plan["arguments"], plan["temporary"], sum(plan.values()))
-                    share = sum(plan.values()) / GPUS[gpu].memory_bytes
-                    cells = (f"{count / MIB:,.0f}" for count in sums)
-                    rows.append((f"{NETWORK_NAMES[name]}, {GPUS[gpu].name}", str(batch_size), *cells, f"{share:.0%}"))
-                    bar.update()
+            plans = {}
+            for precision, network in networks(name).items():
+                for gpu, device in devices.items():
+                    for batch_size in BATCH_SIZES:
+                        bar.set_description(f"{name}, {precision}, {gpu}, batch {batch_size}")
+                        plans[f"{precision}, {gpu}, batch {batch_size}"] = planned_bytes(network, batch_size, device)
+                        bar.update()
+            result[name] = plans
+            rows += [_row(f"{NETWORK_NAMES[name]}, {program}", plan) for program, plan in plans.items()]
             if args.json:
-                save(args.json, f"gpu_memory, {name}", results[name])
+                save(args.json, f"gpu_memory, {name}", plans)
     print(f"MiB planned for one training step, {IMAGE_SIZE}×{IMAGE_SIZE}; compiled on {describe_machine()}; no GPU ran")
-    print_table(("network, GPU", "batch", "arguments", "temporary", "sum", "of the GPU's memory"), rows)
-    return results
+    print_table(("program", "arguments", "temporary", "sum"), rows)
+    return result
+
+
+def _row(program: str, plan: dict[str, int]) -> tuple[str, ...]:
+    return program, *(f"{count / MIB:,.0f}" for count in (plan["arguments"], plan["temporary"], sum(plan.values())))
 
 
 if __name__ == "__main__":
