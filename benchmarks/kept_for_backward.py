@@ -1,14 +1,10 @@
 """`python -m benchmarks.kept_for_backward`: what a framework that runs one operation after another keeps in memory from
 the forward to the backward pass, counted on the shapes of each network. Nothing is computed, so it needs no GPU.
 
-Two counts:
-
-- *at least*: the tensors whose values the gradients of whole layers read. TensorFlow lists for each of its operations
-  what its gradient does not need (`tensorflow/python/eager/pywrap_gradient_exclusions.cc`), and lets go of that: a
-  convolution and a batch norm keep their input, a ReLU its output, a max-pool both, adding a bias nothing. That list
-  has TensorFlow keep more (the inputs of concatenations and average pools, for their shapes), which is not counted.
-- *jax.vjp*: what JAX keeps where it differentiates this code without `jit`. It knows no batch norm, only differences
-  and products, and each of them keeps its factors.
+Counted are the tensors whose values the gradient of a layer reads: a convolution's and a batch norm's input, a ReLU's
+output, a max-pool's input and output. TensorFlow lists for each of its operations what its gradient does not need
+(`tensorflow/python/eager/pywrap_gradient_exclusions.cc`) and lets go of that. By that list it keeps more than is
+counted here, the inputs of concatenations and average pools: the count is what it keeps at least.
 """
 
 import argparse
@@ -47,24 +43,16 @@ def batch_of(size: int) -> Batch:
     return Batch(images, jax.ShapeDtypeStruct((size,), jnp.int32))
 
 
-def kept_bytes(name: str, batch_size: int) -> dict[str, int]:
-    """{"at_least", "jax_vjp"}: bytes that a network keeps for the backward pass, parameters not among them."""
+def kept_bytes(name: str, batch_size: int) -> int:
+    """What a network keeps in float32 for the backward pass, its parameters not among it."""
     model = nnx.eval_shape(lambda: MODELS[name](IMAGE_SIZE, len(CLASSES), rngs=nnx.Rngs(0)))
     structure, params, batch_stats = nnx.split(model, nnx.Param, nnx.BatchStat)
     key = jax.eval_shape(lambda: jax.random.key(0))
-    inputs = (params, batch_stats, batch_of(batch_size), key)
 
     def loss(params, batch_stats, batch, key):
         return loss_fn(params, batch_stats, structure, batch, key)
 
-    def residuals(params, batch_stats, batch, key):
-        _, backward, _ = jax.vjp(lambda params: loss(params, batch_stats, batch, key), params, has_aux=True)
-        given = {id(array) for array in jax.tree.leaves(params)}
-        kept = {id(array): array for array in jax.tree.leaves(backward)}
-        return [array for identity, array in kept.items() if identity not in given]
-
-    forward, arrays = jax.make_jaxpr(loss)(*inputs), jax.eval_shape(residuals, *inputs)
-    return {"at_least": _kept_by_layers(forward.jaxpr), "jax_vjp": sum(map(_bytes, arrays))}
+    return _kept_by_layers(jax.make_jaxpr(loss)(params, batch_stats, batch_of(batch_size), key).jaxpr)
 
 
 def _bytes(array: jax.ShapeDtypeStruct) -> int:
@@ -90,6 +78,8 @@ def _kept_by_layers(jaxpr: Jaxpr) -> int:
 
         for equation in jaxpr.eqns:
             operands, name, inner = [*map(tensor, equation.invars)], _name(equation), _inner(equation.params)
+            if name == "cond":  # a layer with a form for each platform; the last is the general one
+                operands, inner = operands[1:], equation.params["branches"][-1].jaxpr
             if name in READS:
                 result = tensor(equation.outvars[0])
                 kept.update(one for one, read in zip((operands[0], result), READS[name], strict=True) if read)
@@ -126,10 +116,9 @@ def main(argv: list[str] | None = None) -> dict:
     result, rows = {}, []
     for name in tqdm(NETWORKS, unit="network", leave=False, disable=None):
         result[name] = {size: kept_bytes(name, size) for size in BATCH_SIZES}
-        for size, kept in result[name].items():
-            rows.append((NETWORK_NAMES[name], str(size), *(f"{count / MIB:,.0f}" for count in kept.values())))
-    print(f"MiB kept for the backward pass, float32, {IMAGE_SIZE}×{IMAGE_SIZE}; {describe_machine()}")
-    print_table(("network", "batch", "at least", "jax.vjp"), rows)
+        rows.append((NETWORK_NAMES[name], *(f"{kept / MIB:,.0f}" for kept in result[name].values())))
+    print(f"MiB kept for the backward pass at least, float32, {IMAGE_SIZE}×{IMAGE_SIZE}; {describe_machine()}")
+    print_table(("network", *(f"batch {size}" for size in BATCH_SIZES)), rows)
     if args.json:
         save(args.json, "kept_for_backward", result)
     return result
