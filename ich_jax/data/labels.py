@@ -13,6 +13,8 @@ from pathlib import Path
 from ich_jax.paper.printed import CLASSES, TYPES
 from ich_jax.plumbing.command import InputError
 
+ENCODING = "utf-8-sig"  # a spreadsheet puts a byte order mark before the header
+
 _BIT = {name: 1 << k for k, name in enumerate((*TYPES, "any"))}
 _ALL_SEEN = (1 << len(_BIT)) - 1
 _SHIFT = len(_BIT)  # an image's state is seen-bits above value-bits, in one small int: 750,000 of them fit in memory
@@ -43,17 +45,16 @@ def read_labels(path: str | Path) -> Labels:
     Raises LabelsError, with the row number, for: another header; a row that is not `ID_type,0|1`; a type that is not
     known; two rows that disagree; an image that lacks a type; `any` that is not the OR of the five.
     """
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            return parse_labels(file, str(path))
-    except UnicodeDecodeError:
-        raise LabelsError(f"{path}: not a text file") from None
+    with open(path, encoding=ENCODING, newline="") as file:
+        return parse_labels(file, str(path))
 
 
 def parse_labels(lines: Iterable[str], name: str) -> Labels:
     """`read_labels` for text that is already open, such as a member of a zip; `name` is for the errors."""
     try:
         return _parse(csv.reader(lines), name)
+    except UnicodeDecodeError:
+        raise LabelsError(f"{name}: not a text file") from None
     except csv.Error as error:
         raise LabelsError(f"{name}: not a CSV file: {error}") from None
 

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import PIL
@@ -87,8 +88,39 @@ def _work_off(work: Unfinished, tasks: list[Task], archive: Path | None, workers
             work.record(fresh)
 
 
+class Plan(NamedTuple):
+    """What preparing a source at a size comes to, before a slice is read. `job` tells it from any other."""
+
+    candidates: dict[str, str]  # image ID → class
+    rejected: dict[str, str]  # image ID → reason, of every other slice of the labels and of the source
+    info: dict  # of prepare.json, but for the counts
+
+    @property
+    def job(self) -> str:
+        return json.dumps(self.info)
+
+
+def plan(source: Source, size: int) -> Plan:
+    candidates, rejected = _sort(source)
+    listing = "\n".join(f"{image_id},{what}" for image_id, what in (candidates | rejected).items())
+    info = {
+        "image_size": size,
+        "windows_level_width_hu": WINDOWS,
+        "resize": "bilinear with anti-aliasing, after windowing at full size",
+        "wraparound_repaired": True,
+        "duplicate_labels": len(source.labels.duplicates),
+        "listing_sha256": hashlib.sha256(listing.encode()).hexdigest(),
+        "versions": {
+            "ich_jax": ich_jax.__version__,
+            "numpy": np.__version__,
+            "pillow": PIL.__version__,
+            "pydicom": pydicom.__version__,
+        },
+    }
+    return Plan(candidates, rejected, info)
+
+
 def _sort(source: Source) -> tuple[dict[str, str], dict[str, str]]:
-    """Every slice of the labels and of the source: candidates (image ID → class) and rejected (image ID → reason)."""
     labels = source.labels
     candidates, rejected = {}, {}
     for image_id in sorted(labels.image_class.keys() | labels.multi_type.keys() | source.members.keys()):
@@ -108,33 +140,18 @@ def prepare(source: Source, out: Path, size: int = IMAGE_SIZE, workers: int = 1)
 
     Raises InputError if `out` holds another data set, the disk has no room, or no slice can be used.
     """
-    candidates, rejected = _sort(source)
+    planned = plan(source, size)
+    candidates, rejected, info = planned
     image_ids = list(candidates)
-    listing = "\n".join(f"{image_id},{what}" for image_id, what in (candidates | rejected).items())
-    info = {
-        "image_size": size,
-        "windows_level_width_hu": WINDOWS,
-        "resize": "bilinear with anti-aliasing, after windowing at full size",
-        "wraparound_repaired": True,
-        "duplicate_labels": len(source.labels.duplicates),
-        "listing_sha256": hashlib.sha256(listing.encode()).hexdigest(),
-        "versions": {
-            "ich_jax": ich_jax.__version__,
-            "numpy": np.__version__,
-            "pillow": PIL.__version__,
-            "pydicom": pydicom.__version__,
-        },
-    }
-    job = json.dumps(info)
     with claim(out):
         if (out / "prepare.json").exists():
             finished = open_prepared(out)
-            wanted = json.loads(job)
+            wanted = json.loads(planned.job)
             if any(finished.info.get(key) != wanted[key] for key in wanted if key != "versions"):
                 raise InputError(f"{out}: holds a data set {OTHER_WORK}")
             shutil.rmtree(out / "unfinished", ignore_errors=True)
             return finished
-        work = Unfinished(out, size, len(image_ids), job)
+        work = Unfinished(out, size, len(image_ids), planned.job)
         tasks = [(row, source.members[image_id]) for row, image_id in enumerate(image_ids) if row not in work.done]
         if tasks:
             _work_off(work, tasks, source.archive, workers)

@@ -1,5 +1,6 @@
 """Where slices come from: a Kaggle-shaped folder, or the Kaggle zip read in place."""
 
+import io
 import os
 import struct
 import zipfile
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ich_jax.data.dicom import MAX_FILE_BYTES, SliceError
-from ich_jax.data.labels import Labels, parse_labels, read_labels
+from ich_jax.data.labels import ENCODING, Labels, parse_labels, read_labels
 from ich_jax.plumbing.command import InputError
 
 FOLDERS = ("stage_2_train", "stage_2_train_images", "stage_1_train", "stage_1_train_images")
@@ -84,10 +85,9 @@ def _open_zip(path: Path, labels_csv: str | Path | None) -> Source:
             csv_name += _csv_name(prefix.split("/")[-2])
             if csv_name not in entries:
                 raise InputError(f"{path}: holds no {csv_name}; give the label CSV with --labels")
-            with archive.open(csv_name) as file:
-                lines = (line.decode("utf-8") for line in file)
+            with io.TextIOWrapper(archive.open(csv_name), ENCODING, newline="") as lines:
                 return Source(parse_labels(lines, f"{path}/{csv_name}"), members, path)
-    except (zipfile.BadZipFile, UnicodeDecodeError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path}: damaged or unsupported zip: {error}") from None
 
 

@@ -36,9 +36,13 @@ def draws(patients: int, seed: int, count: int = DRAWS) -> np.ndarray:
 
 
 def metric_of_draws(metric: Callable[[np.ndarray], float], confusions: np.ndarray, drawn: np.ndarray) -> np.ndarray:
-    """A metric of a confusion matrix, for each draw: (draws,) float64, from (P, 6, 6) and (draws, P)."""
+    """A metric of a confusion matrix, for each draw: (draws,) float64, from (P, 6, 6) and (draws, P).
+
+    The draws' confusion matrices are one product. They are counts, which float64 adds exactly in any order.
+    """
     flat = confusions.reshape(len(confusions), -1).astype(np.float64)
-    return np.array([metric((row @ flat).reshape(confusions.shape[1:])) for row in drawn])
+    totals = (drawn @ flat).reshape(len(drawn), *confusions.shape[1:])
+    return np.array([metric(total) for total in totals])
 
 
 def interval(values: np.ndarray, share: float = 0.95) -> tuple[float, float]:

@@ -1,0 +1,23 @@
+"""`python -m benchmarks.narrow COMMAND …`: a command of ich_jax with a narrow network in the place of all four.
+
+The rehearsal is about everything around the networks. Their own speed is what `benchmarks.train_step` measures.
+"""
+
+import sys
+from importlib import import_module
+
+from ich_jax.models import MODELS, proposed
+from ich_jax.plumbing.command import run_command
+
+WIDTHS = (4, 8, 16, 32)  # a sixteenth of the proposed network's
+
+
+def main() -> None:
+    command, *arguments = sys.argv[1:]
+    proposed.WIDTHS = WIDTHS
+    MODELS.update(dict.fromkeys(MODELS, proposed.ProposedCNN))
+    import_module(f"ich_jax.{command}").main(arguments)
+
+
+if __name__ == "__main__":
+    run_command(main)
