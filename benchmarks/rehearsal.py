@@ -1,0 +1,177 @@
+"""`python -m benchmarks.rehearsal`: everything around the networks at RSNA's size, seconds and memory of each stage.
+
+Data are made up, all but the counts (rsna_size.py), with images of 8×8 pixels, and the networks are narrow ones
+(narrow.py) at the paper's batch sizes: the less pixels and weights cost, the more of the time is all the rest.
+
+Each stage is a command in a process of its own. Its memory is the peak of its largest process, files that are mapped
+included.
+
+Bounds: MEMORY_BYTES for a process, SECONDS for a stage that does not train. A broken one is named; the exit code is 1.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from benchmarks.rsna_size import ARCHIVE, BEGUN, SIZE
+from ich_jax.paper.printed import NETWORKS
+from ich_jax.plumbing.command import InputError, run_command
+from ich_jax.plumbing.files import read_json, write_json
+
+SECONDS, MEMORY_BYTES = 60, 2e9
+LOOK_SECONDS = 0.1
+MEASURED = "measured.json"  # in the folder, so that the stages of a rehearsal can be run one by one
+
+
+class Stage(NamedTuple):
+    name: str
+    what: str
+    command: list  # a module and its arguments
+    remove: str = ""  # what an earlier try has left, as a pattern in the folder
+    copy: tuple[str, str] | None = None  # what is given to the stage, and as what
+    trains: bool = False  # and so may take as long as it takes
+
+
+def stages(folder: Path, share: float) -> list[Stage]:
+    def make(what: str) -> list:
+        return ["benchmarks.rsna_size", what, "--folder", folder, "--share", share]
+
+    def reproduce(network: str) -> list:
+        out = ["--out", folder / "reproduction"]
+        return ["benchmarks.narrow", "reproduce", "--data", prepared, *one_epoch, *out, "--models", network]
+
+    prepared, run, one_epoch = folder / "prepared", folder / "run", ["--preset", "paper", "--epochs", 1]
+    prepare = ["ich_jax.prepare", folder / ARCHIVE, "--out", prepared, "--size", SIZE]
+    train = ["benchmarks.narrow", "train", "--data", prepared, *one_epoch, "--out", run]
+    evaluate = ["benchmarks.narrow", "evaluate", run, "--part", "validation"]
+    return [
+        Stage("labels", "makes the label file", make("labels")),
+        Stage("zip", "makes the zip", make("zip")),
+        Stage("begun", "makes a folder in which prepare was stopped near its end", make("begun"), remove=BEGUN),
+        Stage("prepare", "goes on there, to the end", prepare, remove="prepared", copy=(BEGUN, "prepared")),
+        Stage("train", "one epoch at batch 32, then the test part", train, remove="run", trains=True),
+        Stage("evaluate", "the validation part", evaluate),
+        *(
+            Stage(
+                f"reproduce {name}",
+                "one epoch of each of its trainings, and the report so far",
+                reproduce(name),
+                remove=f"reproduction/runs/{name}-*",
+                trains=True,
+            )
+            for name in NETWORKS
+        ),
+        Stage("report", "reproduce again: all six trainings are there, so only the report", reproduce("proposed")),
+    ]
+
+
+def run_stage(stage: Stage, folder: Path) -> dict[str, float]:
+    """Seconds, and the peak memory in bytes of the largest process. What the stage prints is in <stage>.log.
+
+    Raises InputError if the stage fails.
+    """
+    for path in folder.glob(stage.remove) if stage.remove else ():
+        shutil.rmtree(path)
+    if stage.copy:
+        shutil.copytree(folder / stage.copy[0], folder / stage.copy[1])
+    log = folder / f"{stage.name.replace(' ', '_')}.log"
+    command = [sys.executable, "-m", *map(str, stage.command)]
+    with open(log, "w", encoding="utf-8") as out:
+        start = time.perf_counter()
+        code, peak_bytes = _wait(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT), stage.name)
+        seconds = time.perf_counter() - start
+    if code:
+        last = log.read_text(encoding="utf-8").splitlines()[-1:] or [""]
+        raise InputError(f"{stage.name} failed with exit code {code}: {last[0]} ({log})")
+    return {"seconds": round(seconds, 1), "peak_memory_bytes": peak_bytes}
+
+
+def _wait(process: subprocess.Popen, name: str) -> tuple[int, int]:
+    """Exit code and peak memory, which the system tells of a process together with the children it waited for."""
+    with tqdm(desc=name, bar_format="{desc}  {elapsed}", leave=False, disable=None) as line:
+        try:
+            while True:
+                finished, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if finished:
+                    break
+                line.refresh()
+                time.sleep(LOOK_SECONDS)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def broken_bounds(planned: list[Stage], found: dict[str, dict[str, float]]) -> list[str]:
+    """One sentence for each."""
+    sentences = []
+    for stage in planned:
+        seconds, peak_bytes = found[stage.name]["seconds"], found[stage.name]["peak_memory_bytes"]
+        if peak_bytes > MEMORY_BYTES:
+            sentences.append(f"{stage.name} took {peak_bytes / 1e9:.2f} GB, the bound is {MEMORY_BYTES / 1e9:g} GB")
+        if seconds > SECONDS and not stage.trains:
+            sentences.append(f"{stage.name} took {seconds:.0f} s, the bound is {SECONDS} s")
+    return sentences
+
+
+def main(argv: list[str] | None = None) -> dict:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rehearsal", description=__doc__.splitlines()[0])
+    names = [stage.name for stage in stages(Path(), 1)]
+    parser.add_argument("--folder", type=Path, default=Path("data/rehearsal"), help="(default: data/rehearsal)")
+    parser.add_argument(
+        "--stages", nargs="+", choices=names, default=names, help="only these, on what the others have left there"
+    )
+    parser.add_argument("--share", type=float, default=1.0, help="of RSNA's size (default: 1)")
+    parser.add_argument("--json", type=Path, help="folder to write <device>.json into")
+    args = parser.parse_args(argv)
+    if not hasattr(os, "wait4"):
+        raise InputError("Windows does not tell a process's peak memory this way; use Linux, macOS or WSL2")
+    args.folder.mkdir(parents=True, exist_ok=True)
+    planned, measured = stages(args.folder, args.share), args.folder / MEASURED
+    result = read_json(measured) if measured.exists() else {}
+    if result.get("share") != args.share:
+        result = {"share": args.share, "stages": {}}
+    for stage in planned:
+        if stage.name in args.stages:
+            found = result["stages"][stage.name] = run_stage(stage, args.folder)
+            write_json(measured, result)
+            print(f"{stage.name}: {found['seconds']:.1f} s, {found['peak_memory_bytes'] / 1e9:.2f} GB", flush=True)
+    return _conclude([stage for stage in planned if stage.name in result["stages"]], result, args.json)
+
+
+def _conclude(planned: list[Stage], result: dict, folder: Path | None) -> dict:
+    # Only now, as it imports JAX: Linux counts a parent's memory as its child's until that has started.
+    from benchmarks.machine import describe_machine, print_table, save
+
+    found = result["stages"]
+    print(f"\n{result['share']:g} × RSNA's size; {describe_machine()}")
+    rows = [
+        (
+            f"{stage.name}: {stage.what}",
+            f"{found[stage.name]['seconds']:.1f}",
+            f"{found[stage.name]['peak_memory_bytes'] / 1e9:.2f}",
+        )
+        for stage in planned
+    ]
+    print_table(("stage", "seconds", "peak GB"), rows)
+    if folder:
+        save(folder, "rehearsal", result | {"stages": {stage.name: found[stage.name] for stage in planned}})
+    broken = broken_bounds(planned, found)
+    for sentence in broken:
+        print(f"bound broken: {sentence}")
+    if broken:
+        sys.exit(1)
+    return result
+
+
+if __name__ == "__main__":
+    run_command(main)
