@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from ich_jax.data import preparing, unfinished
 from ich_jax.data.dicom import read_stored
 from ich_jax.data.prepared import open_prepared
 from ich_jax.data.preprocess import slice_to_image
+from ich_jax.data.source import open_source
 from ich_jax.plumbing.command import InputError
 from tests.make import make_dicom, make_kaggle, make_zip, write_labels
 
@@ -285,6 +287,37 @@ def test_nothing_usable(tmp_path):
     with pytest.raises(InputError, match=r"none of 1 slices can be used.*rejected\.csv"):
         prepare.main([str(tmp_path), "--out", str(tmp_path / "out"), "--workers", "1"])
     assert "unreadable" in (tmp_path / "out" / "rejected.csv").read_text(encoding="utf-8")
+
+
+def zip_with_labels(folder: Path, kaggle: Path, labels: bytes) -> Path:
+    """The zip of a Kaggle-shaped folder, but with other bytes in its label file."""
+    shutil.copytree(kaggle, folder / "source")
+    (folder / "source" / "stage_2_train.csv").write_bytes(labels)
+    return make_zip(folder / "source", folder / "kaggle.zip")
+
+
+def test_labels_in_a_zip_are_read_as_those_in_a_folder(kaggle, reference, tmp_path):
+    text = (kaggle / "stage_2_train.csv").read_text(encoding="utf-8")
+    labels = text.replace("\n", "\r\n").encode("utf-8-sig")  # as a spreadsheet saves it
+    archive = zip_with_labels(tmp_path, kaggle, labels)
+    for source in (archive, tmp_path / "source"):
+        out = tmp_path / source.stem
+        prepare.main([str(source), "--out", str(out / "out"), "--size", "24", "--workers", "1"])
+        assert contents(out / "out") == reference
+
+
+def test_labels_in_a_zip_that_are_no_text_or_damaged(kaggle, tmp_path):
+    archive = zip_with_labels(tmp_path, kaggle, b"ID,Label\n\xff\xfe\x00")
+    with pytest.raises(InputError, match=r"stage_2_train\.csv: not a text file"):
+        open_source(archive)
+    labels = (kaggle / "stage_2_train.csv").read_bytes()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as file:
+        file.writestr("stage_2_train/ID_1.dcm", b"")
+        file.writestr("stage_2_train.csv", labels)
+    whole = archive.read_bytes()
+    archive.write_bytes(whole.replace(b"_epidural,0", b"_epidural,1", 1))
+    with pytest.raises(InputError, match=r"kaggle\.zip: damaged or unsupported zip: Bad CRC-32"):
+        open_source(archive)
 
 
 @pytest.mark.parametrize(

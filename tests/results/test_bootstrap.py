@@ -47,3 +47,12 @@ def test_the_interval_has_the_width_that_theory_gives_and_grows_where_patients_d
 
     assert width(0.0) == pytest.approx(2 * 1.96 * np.sqrt(0.8 * 0.2 / 2000), rel=0.3)
     assert width(0.2) > 1.6 * width(0.0)
+
+
+def test_draws_in_one_product_are_to_the_bit_those_one_by_one():
+    confusions = patient_confusions(*answers(patients=300, slices=50, spread=0.2))
+    drawn = draws(len(confusions), seed=3)
+    flat = confusions.reshape(len(confusions), -1)
+    for metric in (metrics.accuracy, metrics.balanced_accuracy, metrics.f1_macro, metrics.matthews_correlation):
+        one_by_one = [metric((row.astype(np.int64) @ flat).reshape(6, 6)) for row in drawn]
+        np.testing.assert_array_equal(metric_of_draws(metric, confusions, drawn), one_by_one)
