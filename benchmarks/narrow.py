@@ -1,4 +1,5 @@
-"""`python -m benchmarks.narrow COMMAND …`: a command of ich_jax with a narrow network in the place of all four.
+"""`python -m benchmarks.narrow COMMAND …`: a command of ich_jax with a narrow network in the place of all four, which
+`reproduce` trains in larger batches than the paper's.
 
 The rehearsal is about everything around the networks. Their own speed is what `benchmarks.train_step` measures.
 """
@@ -8,14 +9,17 @@ from importlib import import_module
 
 from ich_jax.models import MODELS, proposed
 from ich_jax.plumbing.command import run_command
+from ich_jax.results import reproduction
 
 WIDTHS = (4, 8, 16, 32)  # a sixteenth of the proposed network's
+BATCH_SIZE = 256
 
 
 def main() -> None:
     command, *arguments = sys.argv[1:]
     proposed.WIDTHS = WIDTHS
     MODELS.update(dict.fromkeys(MODELS, proposed.ProposedCNN))
+    reproduction.TRAININGS = tuple(training._replace(batch_size=BATCH_SIZE) for training in reproduction.TRAININGS)
     import_module(f"ich_jax.{command}").main(arguments)
 
 

@@ -1,10 +1,10 @@
 """`python -m benchmarks.rehearsal`: everything around the networks at RSNA's size, seconds and memory of each stage.
 
 Data are made up, all but the counts (rsna_size.py), with images of 8×8 pixels, and the networks are narrow ones
-(narrow.py) at the paper's batch sizes: the less pixels and weights cost, the more of the time is all the rest.
+(narrow.py): the less pixels and weights cost, the more of the time is all the rest.
 
 Each stage is a command in a process of its own. Its memory is the peak of its largest process, files that are mapped
-included.
+included. Beside the seconds stand those of the processors, which tell more where other programs run as well.
 
 Bounds: MEMORY_BYTES for a process, SECONDS for a stage that does not train. A broken one is named; the exit code is 1.
 """
@@ -16,12 +16,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
 from benchmarks.rsna_size import ARCHIVE, BEGUN, SIZE
-from ich_jax.paper.printed import NETWORKS
 from ich_jax.plumbing.command import InputError, run_command
 from ich_jax.plumbing.files import read_json, write_json
 
@@ -43,13 +42,10 @@ def stages(folder: Path, share: float) -> list[Stage]:
     def make(what: str) -> list:
         return ["benchmarks.rsna_size", what, "--folder", folder, "--share", share]
 
-    def reproduce(network: str) -> list:
-        out = ["--out", folder / "reproduction"]
-        return ["benchmarks.narrow", "reproduce", "--data", prepared, *one_epoch, *out, "--models", network]
-
     prepared, run, one_epoch = folder / "prepared", folder / "run", ["--preset", "paper", "--epochs", 1]
     prepare = ["ich_jax.prepare", folder / ARCHIVE, "--out", prepared, "--size", SIZE]
     train = ["benchmarks.narrow", "train", "--data", prepared, *one_epoch, "--out", run]
+    reproduce = ["benchmarks.narrow", "reproduce", "--data", prepared, *one_epoch, "--out", folder / "reproduction"]
     evaluate = ["benchmarks.narrow", "evaluate", run, "--part", "validation"]
     return [
         Stage("labels", "makes the label file", make("labels")),
@@ -58,22 +54,13 @@ def stages(folder: Path, share: float) -> list[Stage]:
         Stage("prepare", "goes on there, to the end", prepare, remove="prepared", copy=(BEGUN, "prepared")),
         Stage("train", "one epoch at batch 32, then the test part", train, remove="run", trains=True),
         Stage("evaluate", "the validation part", evaluate),
-        *(
-            Stage(
-                f"reproduce {name}",
-                "one epoch of each of its trainings, and the report so far",
-                reproduce(name),
-                remove=f"reproduction/runs/{name}-*",
-                trains=True,
-            )
-            for name in NETWORKS
-        ),
-        Stage("report", "reproduce again: all six trainings are there, so only the report", reproduce("proposed")),
+        Stage("reproduce", "one epoch of each of its six trainings", reproduce, remove="reproduction", trains=True),
+        Stage("report", "reproduce again: the trainings are there, so only the report", reproduce),
     ]
 
 
 def run_stage(stage: Stage, folder: Path) -> dict[str, float]:
-    """Seconds, and the peak memory in bytes of the largest process. What the stage prints is in <stage>.log.
+    """Seconds, processor seconds, and the peak memory in bytes of the largest process. Its output is in <stage>.log.
 
     Raises InputError if the stage fails.
     """
@@ -81,20 +68,25 @@ def run_stage(stage: Stage, folder: Path) -> dict[str, float]:
         shutil.rmtree(path)
     if stage.copy:
         shutil.copytree(folder / stage.copy[0], folder / stage.copy[1])
-    log = folder / f"{stage.name.replace(' ', '_')}.log"
+    log = folder / f"{stage.name}.log"
     command = [sys.executable, "-m", *map(str, stage.command)]
     with open(log, "w", encoding="utf-8") as out:
         start = time.perf_counter()
-        code, peak_bytes = _wait(subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT), stage.name)
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT)
+        usage = wait(process, stage.name)
         seconds = time.perf_counter() - start
-    if code:
+    if process.returncode:
         last = log.read_text(encoding="utf-8").splitlines()[-1:] or [""]
-        raise InputError(f"{stage.name} failed with exit code {code}: {last[0]} ({log})")
-    return {"seconds": round(seconds, 1), "peak_memory_bytes": peak_bytes}
+        raise InputError(f"{stage.name} failed with exit code {process.returncode}: {last[0]} ({log})")
+    return {
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(usage.ru_utime + usage.ru_stime, 1),
+        "peak_memory_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+    }
 
 
-def _wait(process: subprocess.Popen, name: str) -> tuple[int, int]:
-    """Exit code and peak memory, which the system tells of a process together with the children it waited for."""
+def wait(process: subprocess.Popen, name: str) -> Any:
+    """What the system says that a process has used, together with the children that it waited for."""
     with tqdm(desc=name, bar_format="{desc}  {elapsed}", leave=False, disable=None) as line:
         try:
             while True:
@@ -108,7 +100,7 @@ def _wait(process: subprocess.Popen, name: str) -> tuple[int, int]:
             process.wait()
             raise
     process.returncode = os.waitstatus_to_exitcode(status)
-    return process.returncode, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return usage
 
 
 def broken_bounds(planned: list[Stage], found: dict[str, dict[str, float]]) -> list[str]:
@@ -154,15 +146,12 @@ def _conclude(planned: list[Stage], result: dict, folder: Path | None) -> dict:
 
     found = result["stages"]
     print(f"\n{result['share']:g} × RSNA's size; {describe_machine()}")
-    rows = [
-        (
-            f"{stage.name}: {stage.what}",
-            f"{found[stage.name]['seconds']:.1f}",
-            f"{found[stage.name]['peak_memory_bytes'] / 1e9:.2f}",
-        )
-        for stage in planned
-    ]
-    print_table(("stage", "seconds", "peak GB"), rows)
+    rows = []
+    for stage in planned:
+        one = found[stage.name]
+        seconds = (f"{one['seconds']:.1f}", f"{one['processor_seconds']:.1f}")
+        rows.append((f"{stage.name}: {stage.what}", *seconds, f"{one['peak_memory_bytes'] / 1e9:.2f}"))
+    print_table(("stage", "seconds", "of processors", "peak GB"), rows)
     if folder:
         save(folder, "rehearsal", result | {"stages": {stage.name: found[stage.name] for stage in planned}})
     broken = broken_bounds(planned, found)

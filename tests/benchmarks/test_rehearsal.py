@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from benchmarks import rehearsal
-from benchmarks.rehearsal import Stage, broken_bounds, stages
+from benchmarks.rehearsal import Stage, broken_bounds
 from benchmarks.rsna_size import ARCHIVE, DUPLICATED_IDS, ENTRIES, PATIENTS, SIZE, RsnaSize
 from ich_jax.data.dicom import read_stored
 from ich_jax.data.labels import read_labels
 from ich_jax.data.prepared import open_prepared
 from ich_jax.data.preprocess import slice_to_image
-from ich_jax.paper.printed import CLASSES, NETWORKS, table_1
+from ich_jax.paper.printed import CLASSES, table_1
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import read_json
 
@@ -100,9 +100,10 @@ def test_training_is_bound_in_memory_only():
 def test_a_childs_memory_counts():
     child = "b'x' * 300_000_000"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}], check=True)"
-    code, peak_bytes = rehearsal._wait(subprocess.Popen([sys.executable, "-c", parent]), "parent")
-    assert code == 0
-    assert 3e8 < peak_bytes < 6e8
+    process = subprocess.Popen([sys.executable, "-c", parent])
+    used = rehearsal.wait(process, "parent")
+    assert process.returncode == 0
+    assert used.ru_maxrss > (3e8 if sys.platform == "darwin" else 3e8 / 1024)
 
 
 def test_a_stage_that_fails_is_one_line(tmp_path):
@@ -110,18 +111,13 @@ def test_a_stage_that_fails_is_one_line(tmp_path):
         rehearse(tmp_path, "evaluate")
 
 
-def test_every_network_is_reproduced():
-    names = [stage.name for stage in stages(rehearsal.Path(), 1)]
-    assert [name.removeprefix("reproduce ") for name in names if name.startswith("reproduce")] == list(NETWORKS)
-
-
 @pytest.mark.slow
 def test_a_narrow_network_is_trained_and_reported(small, capsys):
     folder, _ = small
-    rehearse(folder, "train", "evaluate", "reproduce proposed", "report")
+    rehearse(folder, "train", "evaluate", "reproduce", "report")
     assert (folder / "run" / "validation" / "metrics.json").exists()
     report = (folder / "reproduction" / "report.md").read_text(encoding="utf-8")
     assert report.startswith("**Ran on PHANTOM")
     counts = open_prepared(folder / "prepared").info["counts"]["per_class"]
     assert all(f"/ {counts[name]:,} |" in report for name in CLASSES)
-    assert (folder / "report.log").read_text(encoding="utf-8").count("finished before") == 3
+    assert (folder / "report.log").read_text(encoding="utf-8").count("finished before") == 6
