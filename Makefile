@@ -4,7 +4,7 @@
 # make test                     everything that has to pass
 # make check                    style, and the tests of ich_jax/paper: within a minute
 # make tutorials                run the tutorials and write their notebooks anew (ONLY="02 05": these)
-# make bench                    benchmarks on this machine, into benchmarks/results/ (about an hour on two cores)
+# make bench                    benchmarks on this machine, into benchmarks/results/ (more than an hour on two cores)
 # data/README.md says how to get the real data. DATA is the prepared folder to make or use, OUT the run folder (if none is
 # given, a new one in runs/), ARGS more flags for the training.
 
@@ -53,6 +53,7 @@ bench: $(VENV)/run.done
 	$(PY) -m benchmarks.prepare "$(BENCH_SOURCE)" --json benchmarks/results
 	$(PY) -m benchmarks.train_step --model all --json benchmarks/results
 	$(PY) -m benchmarks.leakage --json benchmarks/results
+	$(PY) -m benchmarks.rehearsal --json benchmarks/results
 
 clean:
 	rm -rf $(VENV)
