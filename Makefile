@@ -4,6 +4,10 @@
 # make test                     everything that has to pass
 # make check                    style, and the tests of ich_jax/paper: within a minute
 # make tutorials                run the tutorials and write their notebooks anew (ONLY="02 05": these)
+# make tutorials DATA=… SOURCE=… RUNS=…
+#                               on real slices, with the paper's settings, the notebooks into out/tutorials/: DATA is the
+#                               prepared folder (made of SOURCE first if it is not there), RUNS a folder of
+#                               `python -m ich_jax.reproduce --out`; each may be left out
 # make bench                    benchmarks on this machine, into benchmarks/results/ (more than an hour on two cores)
 # data/README.md says how to get the real data. DATA is the prepared folder to make or use, OUT the run folder (if none is
 # given, a new one in runs/), ARGS more flags for the training.
@@ -16,9 +20,12 @@ DATA   ?= data/prepared
 ARGS   ?=
 SOURCE ?=
 ONLY   ?=
+RUNS   ?=
 
 # With an NVIDIA driver the CUDA build of JAX, otherwise the CPU build.
-RUN_REQUIREMENTS := $(if $(shell command -v nvidia-smi 2>/dev/null),requirements-cuda.txt,requirements.txt)
+CUDA := $(if $(shell command -v nvidia-smi 2>/dev/null),-cuda)
+RUN_REQUIREMENTS := requirements$(CUDA).txt
+TUTORIALS_REQUIREMENTS := requirements-tutorials$(CUDA).txt
 
 # XLA takes and returns about 1 GB of memory at every step on a CPU. In huge pages (Linux, glibc) that costs less.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
@@ -43,8 +50,15 @@ check: $(VENV)/dev.done
 	$(VENV)/bin/ruff format --check .
 	$(PY) -m pytest tests/paper
 
+# Real slices are asked for by naming them: DATA's default alone is none.
+REAL := $(if $(SOURCE)$(RUNS)$(filter-out file,$(origin DATA)),yes)
 tutorials: $(VENV)/tutorials.done
+ifeq ($(REAL),)
 	$(PY) tutorials/build.py $(ONLY)
+else
+	$(if $(SOURCE),test -e "$(DATA)/prepare.json" || $(PY) -m ich_jax.prepare "$(SOURCE)" --out "$(DATA)")
+	ICH_JAX_DATA="$(DATA)" ICH_JAX_SOURCE="$(SOURCE)" ICH_JAX_RUNS="$(RUNS)" $(PY) tutorials/build.py $(ONLY)
+endif
 
 bench: BENCH_SOURCE := $(or $(SOURCE),data/phantom/kaggle)
 bench: $(VENV)/run.done
@@ -67,8 +81,8 @@ $(VENV)/dev.done: requirements-dev.txt requirements.txt | $(PY)
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	touch $@
 
-$(VENV)/tutorials.done: requirements-tutorials.txt requirements.txt pyproject.toml | $(PY)
-	$(PY) -m pip install --quiet -r requirements-tutorials.txt
+$(VENV)/tutorials.done: $(TUTORIALS_REQUIREMENTS) requirements-tutorials.txt requirements.txt pyproject.toml | $(PY)
+	$(PY) -m pip install --quiet -r $(TUTORIALS_REQUIREMENTS)
 	touch $@
 
 $(PY):

@@ -10,24 +10,45 @@
 # other eight take that way apart, one section of the paper each.
 #
 # > **Everything you see here is a phantom**: synthetic heads, drawn by code, because nobody can ship 180 GB of real
-# > scans. It is for learning. Nothing here says anything about a real patient.
+# > scans. It is for learning. Nothing that is marked PHANTOM says anything about a real patient.
+# >
+# > **You have RSNA's data?** With `ICH_JAX_DATA=data/prepared` in the environment, all nine tutorials run on that
+# > prepared folder, with the paper's own settings, and name the data wherever they show a result;
+# > `ICH_JAX_SOURCE=…` names the Kaggle zip or folder, for the cells that open DICOM files, and `ICH_JAX_RUNS=…` the
+# > folder of a reproduction, whose trainings are then not made again. [README.md](README.md) says more.
 
 # %%
 from collections import Counter
 
+import numpy as np
 from matplotlib.figure import Figure
 
-from common import KAGGLE, PREPARED, SMALL, blood_of, empty_folder, show, start, table
+from common import (
+    GIVEN,
+    SMALL,
+    SOURCE,
+    blood_of,
+    dicom,
+    empty_folder,
+    left_out,
+    phantom,
+    show,
+    start,
+    table,
+    trained,
+)
 from ich_jax.data.dicom import read_slice
 from ich_jax.data.prepared import open_prepared
 from ich_jax.paper.printed import CLASSES, TYPES
 from ich_jax.paper.windowing import BRAIN, apply_window
 from ich_jax.phantom.dataset import read_truth
+from ich_jax.training.batches import split_rows
 from ich_jax.training.config import preset
 from ich_jax.training.inference import predict
+from ich_jax.training.outcome import read_outcome
 from ich_jax.training.run import evaluate, train
 
-start()
+data = start()
 SLICES = 300 if SMALL else 1600  # how many to use; SMALL only checks that everything runs
 EPOCHS = 2 if SMALL else 8
 
@@ -50,7 +71,7 @@ EPOCHS = 2 if SMALL else 8
 # (heights are above the third ventricle, in the middle of the brain).
 
 # %%
-truth = read_truth(KAGGLE)
+truth = read_truth(phantom())
 largest = {}
 for name in TYPES:
     rows = [row for row in truth if row.types == name and not row.damage]
@@ -69,10 +90,11 @@ table(
 # once with its bleed and once without, and the difference is the answer; `blood_of`, in `common.py`, does that.
 
 # %%
+slices = phantom()
 figure = Figure(figsize=(9, 4.2), layout="constrained")
 panels = figure.subplots(2, 5)
 for column, (name, row) in enumerate(largest.items()):
-    hu = read_slice(KAGGLE / "stage_2_train" / f"{row.image_id}.dcm").hu
+    hu = read_slice(slices / "stage_2_train" / f"{row.image_id}.dcm").hu
     for axes in panels[:, column]:
         axes.imshow(apply_window(hu, *BRAIN), cmap="gray", vmin=0, vmax=255)
         axes.set_xlim(70, 440)
@@ -87,20 +109,36 @@ show(
 )
 
 # %% [markdown]
+# With data of your own, here is one real slice of each class, drawn at random. Nobody has outlined the blood in them.
+
+# %%
+if GIVEN:
+    rng = np.random.default_rng(0)
+    rows = [rng.permutation(np.flatnonzero(data.classes == k))[:1] for k in range(len(CLASSES))]
+    figure = Figure(figsize=(9, 2), layout="constrained")
+    for axes, row, name in zip(figure.subplots(1, len(CLASSES)), rows, CLASSES, strict=True):
+        if len(row):
+            axes.imshow(data.images[row[0], ..., 0], cmap="gray", vmin=0, vmax=255)
+        axes.set_title(name if len(row) else f"no {name}", fontsize=8)
+        axes.set_axis_off()
+    show(figure, f"A slice of each class in the brain window. {data.title}.")
+
+# %% [markdown]
 # ## Why it is hard
 #
 # Bright is not the same as blood. Bone is far brighter; calcium in healthy brains is bright, too; and a bleed can be
-# tiny. The next picture has the **smallest** bleed of each type. In RSNA's data nine slices in ten show no hemorrhage
+# tiny. The next picture has the phantom's **smallest** bleed of each type. In RSNA's data nine slices in ten show no hemorrhage
 # at all, and a network has to find the few that do.
 
 # %%
+slices = phantom()
 smallest = {}
 for name in TYPES:
     rows = [row for row in truth if row.types == name and not row.damage]
     smallest[name] = min(rows, key=lambda row: getattr(row, f"{name}_mm2"))
 figure = Figure(figsize=(9, 2.3), layout="constrained")
 for axes, (name, row) in zip(figure.subplots(1, 5), smallest.items(), strict=True):
-    hu = read_slice(KAGGLE / "stage_2_train" / f"{row.image_id}.dcm").hu
+    hu = read_slice(slices / "stage_2_train" / f"{row.image_id}.dcm").hu
     axes.imshow(apply_window(hu, *BRAIN), cmap="gray", vmin=0, vmax=255)
     axes.set_xlim(70, 440)
     axes.set_ylim(470, 40)
@@ -113,13 +151,13 @@ show(
 # %% [markdown]
 # ## The whole way, in a few lines
 #
-# `python -m ich_jax.prepare` has turned the DICOM files into one array of small colour images (96×96 pixels here, so
-# the network below has fewer parameters than the paper's), and left out a damaged file and those that show several
-# types. A *prepared folder* is four plain files, `images.npy` and three smaller ones; this is how to open one. A class
-# is a number, its place in `CLASSES`.
+# `python -m ich_jax.prepare` has turned the DICOM files into one array of small colour images (the phantom's have 96×96
+# pixels, so the network below has fewer parameters there than the paper's), and left out damaged files and those that
+# show several types. A *prepared folder* is four plain files, `images.npy` and three smaller ones; this is how to open
+# one. A class is a number, its place in `CLASSES`.
 
 # %%
-data = open_prepared(PREPARED)
+data = open_prepared(data.path)
 print(data.title)
 print("images ", data.images.shape, data.images.dtype)
 print("CLASSES", CLASSES)
@@ -129,10 +167,15 @@ print("classes", data.classes[:10], "…  patients", len(set(data.patient_ids.to
 # Training is one call, the same that `python -m ich_jax.train` makes: settings, data, and a folder for what comes out.
 # It splits the data, trains the paper's network, keeps the epoch with the lowest validation loss, and reports on slices
 # it has never seen. `preset("phantom")` holds settings that suit the phantom; what else is given replaces single ones.
+# (On data of your own `trained`, in `common.py`, makes the same call with the paper's settings, unless that training is
+# there already; stopped, it goes on.)
 
 # %%
-run_folder = empty_folder("00_introduction") / "run"
-run = train(preset("phantom", limit=SLICES, epochs=EPOCHS), data, run_folder)
+if GIVEN:
+    run = trained("proposed-32")
+else:
+    folder = empty_folder("00_introduction") / "run"
+    run = train(preset("phantom", limit=SLICES, epochs=EPOCHS), data, folder)
 
 # %% [markdown]
 # Your figures will not be the ones of somebody with another processor: rounding differs, and a training multiplies the
@@ -144,28 +187,38 @@ run = train(preset("phantom", limit=SLICES, epochs=EPOCHS), data, run_folder)
 # count. **Sensitivity** is the share of slices with a hemorrhage in which it saw one, whichever type it named. The
 # other figures are the subject of tutorials 4 and 5.
 #
-# Now ask it about single files, as one would in use. `train` has returned the network and its state at the best epoch;
-# `predict` gives one answer a file, with the probabilities of the six classes.
+# Now ask it about single files, as one would in use: the largest bleeds of the phantom, or of data of your own the first
+# slice of each class in the test part. `train` has returned the network and its state at the best epoch; `predict` gives
+# one answer a file, with the probabilities of the six classes.
 
 # %%
-files = [KAGGLE / "stage_2_train" / f"{row.image_id}.dcm" for row in largest.values()]
-answers = predict(run.network, run.state, data.image_size, files)
-table(
-    ("the slice shows", "the network says", "with probability", "probability of 'none'"),
-    [
-        (
-            name,
-            answer["predicted"],
-            answer["probabilities"][answer["predicted"]],
-            answer["probabilities"]["none"],
-        )
-        for name, answer in zip(largest, answers, strict=True)
-    ],
-)
+if not GIVEN:
+    asked = {name: row.image_id for name, row in largest.items()}
+else:
+    test = split_rows(data, run.settings)["test"]
+    present, first = np.unique(data.classes[test], return_index=True)
+    asked = {CLASSES[k]: data.image_ids[test[at]] for k, at in zip(present, first, strict=True)}
+if GIVEN and not SOURCE:
+    left_out("the DICOM files are not there; ICH_JAX_SOURCE names them")
+else:
+    files = [dicom(image_id) for image_id in asked.values()]
+    answers = predict(run.network, run.state, data.image_size, files)
+    table(
+        ("the slice shows", "the network says", "with probability", "probability of 'none'"),
+        [
+            (
+                name,
+                answer["predicted"],
+                answer["probabilities"][answer["predicted"]],
+                answer["probabilities"]["none"],
+            )
+            for name, answer in zip(asked, answers, strict=True)
+        ],
+    )
 
 # %% [markdown]
-# Even of the largest bleeds it may miss one. And some of these slices were in its training part: this table says
-# little. How to measure a network honestly takes the rest of the tutorials: which slices to hold back
+# Even of the phantom's largest bleeds it may miss one. And some of those slices were in its training part: this table
+# says little. How to measure a network honestly takes the rest of the tutorials: which slices to hold back
 # ([1](01_material.ipynb)), what the network sees ([2](02_windowing.ipynb)), what it is made of ([3](03_network.ipynb)),
 # how it learns ([4](04_training.ipynb)), what to count ([5](05_metrics.ipynb)), and what came out, here and in the
 # paper ([6](06_results.ipynb), [7](07_comparison.ipynb), [8](08_conclusion.ipynb)).
@@ -173,9 +226,9 @@ table(
 # ## Try it
 #
 # 1. How many slices of each class are in `data`? What share of them shows no hemorrhage?
-# 2. Outline the smallest subarachnoid bleed, as in the first picture.
+# 2. Outline the phantom's smallest subarachnoid bleed, as in the first picture.
 # 3. The training above reports on the *test* part. Evaluate the same run on the *validation* part:
-#    `evaluate(run_folder, "validation")` prints a page like the one above and returns its metrics as a dictionary. Is it
+#    `evaluate(run.folder, "validation")` prints a page like the one above and returns its metrics as a dictionary. Is it
 #    better there? Why could one expect that?
 #
 # ## Answers
@@ -201,11 +254,12 @@ table(
 # </details>
 
 # %% jupyter={"source_hidden": true}
+slices = phantom()
 row = smallest["subarachnoid"]
 figure = Figure(figsize=(4, 4), layout="constrained")
 axes = figure.subplots()
 axes.imshow(
-    apply_window(read_slice(KAGGLE / "stage_2_train" / f"{row.image_id}.dcm").hu, *BRAIN),
+    apply_window(read_slice(slices / "stage_2_train" / f"{row.image_id}.dcm").hu, *BRAIN),
     cmap="gray",
 )
 axes.contour(blood_of(row.image_id), [0.5], colors="white", linewidths=1.2)
@@ -220,9 +274,8 @@ show(figure, f"The smallest subarachnoid bleed, {row.subarachnoid_mm2:.0f} mm²,
 # </details>
 
 # %% jupyter={"source_hidden": true}
-on_validation, on_test = (
-    evaluate(run_folder, part, say=lambda _: None) for part in ("validation", "test")
-)
+on_validation = evaluate(run.folder, "validation", data.path, say=lambda _: None)
+on_test = read_outcome(run.folder, data).metrics
 table(
     ("part", "slices", "accuracy", "balanced accuracy"),
     [

@@ -9,20 +9,21 @@
 # %%
 import csv
 from collections import Counter, defaultdict
-from itertools import chain, islice
+from itertools import islice
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from common import KAGGLE, PREPARED, show, start, table
-from ich_jax.data.labels import parse_labels, read_labels
-from ich_jax.data.prepared import open_prepared
+from common import GIVEN, SOURCE, left_out, open_labels, show, start, table
+from ich_jax.data.labels import parse_labels
 from ich_jax.paper import printed
 from ich_jax.paper.metrics import accuracy, balanced_accuracy, confusion_matrix
 from ich_jax.paper.printed import CLASSES, TYPES
 from ich_jax.paper.splits import PARTS, split_by_image, split_by_patient
 
-start()
+data = start()
+LABELS_ARE_THERE = not GIVEN or SOURCE is not None
+WHERE = "the label file is not there; ICH_JAX_SOURCE names the Kaggle zip or folder that holds it"
 
 # %% [markdown]
 # ## The label file
@@ -31,37 +32,45 @@ start()
 # written in the same layout, so the same code reads both.
 
 # %%
-with open(KAGGLE / "stage_2_train.csv") as file:
-    print(*islice(file, 13), sep="", end="")
+if LABELS_ARE_THERE:
+    with open_labels() as file:
+        print(*islice(file, 13), sep="", end="")
+else:
+    left_out(WHERE)
 
 # %% [markdown]
 # To get from rows to one class per slice, collect the types of each slice, then look at how many there are: none, one,
 # or several. The paper keeps the slices with none or one. That is six classes. By hand it takes ten lines:
 
+
 # %%
-types_of = defaultdict(set)
-with open(KAGGLE / "stage_2_train.csv") as file:
+def classes_by_hand(file) -> dict[str, str]:
+    types_of = defaultdict(set)
     for row in csv.DictReader(file):
         image_id, kind = row["ID"].rsplit("_", 1)  # the last underscore: the ID has one, too
         types = types_of[image_id]  # also makes an entry for a slice without any type
         if row["Label"] == "1" and kind != "any":
             types.add(kind)
-by_hand = {
-    image_id: next(iter(types), "none") for image_id, types in types_of.items() if len(types) < 2
-}
+    return {image: next(iter(types), "none") for image, types in types_of.items() if len(types) < 2}
+
 
 # %% [markdown]
 # The package does the same, and refuses files that contradict themselves. Both must agree.
 
 # %%
-labels = read_labels(KAGGLE / "stage_2_train.csv")
-assert labels.image_class == by_hand
-print(
-    f"{len(labels.image_class):,} slices of one class, {len(labels.multi_type):,} of several "
-    f"types (left out)"
-)
-print("listed more than once:", ", ".join(labels.duplicates))
-table(("class", "PHANTOM slices"), list(labels.class_counts().items()))
+if LABELS_ARE_THERE:
+    with open_labels() as file:
+        labels = parse_labels(file, "stage_2_train.csv")
+    with open_labels() as file:
+        assert labels.image_class == classes_by_hand(file)
+    print(
+        f"{len(labels.image_class):,} slices of one class, {len(labels.multi_type):,} of several "
+        f"types (left out)"
+    )
+    print("listed more than once:", ", ".join(labels.duplicates) or "none")
+    table(("class", f"slices, {data.title}"), list(labels.class_counts().items()))
+else:
+    left_out(WHERE)
 
 # %% [markdown]
 # ## To Table 1, to the digit
@@ -70,8 +79,7 @@ table(("class", "PHANTOM slices"), list(labels.class_counts().items()))
 # **counts** is enough to follow the paper's arithmetic: below, invented IDs, and as many of each class as RSNA has.
 # What goes in: the totals of the five types, from Table 1; 644,870 distinct slices without hemorrhage, four of them
 # listed twice, and 32,074 with several types, from the real file. What is tested: the duplicates and the split into
-# parts. If you have the real file, put `read_labels("…/stage_2_train.csv")` in place of `parse_labels(…)`; the result
-# is the same.
+# parts.
 
 # %%
 DISTINCT = {
@@ -158,19 +166,39 @@ print(
 # seems to count both, in its training part; it does not say so. Four slices of 322,440 change nothing. But a count that
 # does not add up is a thread worth pulling, and [tutorial 7](07_comparison.ipynb) pulls some longer ones.
 #
+# And the slices that were prepared here? (A file that cannot be read is not among them.)
+
+# %%
+split = split_by_image(data.classes, seed=0)
+measured = {part: np.bincount(data.classes[split[part]], minlength=6) for part in PARTS}
+table(
+    ("class", *(f"{part}: printed / measured here" for part in PARTS)),
+    [
+        (name, *(f"{table_1[name][part]:,} / {measured[part][k]:,}" for part in PARTS))
+        for k, name in enumerate(CLASSES)
+    ],
+)
+print("measured here:", data.title)
+
+# %% [markdown]
 # ## What the split lets through
 #
 # A CT study is a stack of some tens of slices of **one** head. RSNA's file has about 40 for each of its 18,938
 # patients. The paper splits *by image*: each slice is put in a part by itself, so nearly every test slice has
-# neighbours, of the same head with the same bleed, in training. Let us look at some neighbours in the phantom.
+# neighbours, of the same head with the same bleed, in training.
+
 
 # %%
-data = open_prepared(PREPARED)
-parts = {
-    "by image": split_by_image(data.classes, seed=0),
-    "by patient": split_by_patient(data.classes, data.patient_ids, seed=0),
-}
-rows = []
+def both_splits(classes: np.ndarray, patient_ids: np.ndarray) -> dict[str, dict[str, np.ndarray]]:
+    splits = {"by image": split_by_image(classes, seed=0)}
+    try:
+        splits["by patient"] = split_by_patient(classes, patient_ids, seed=0)
+    except ValueError as error:
+        left_out(str(error))
+    return splits
+
+
+parts, rows = both_splits(data.classes, data.patient_ids), []
 for name, split in parts.items():
     met = np.isin(data.patient_ids[split["test"]], data.patient_ids[split["train"]]).mean()
     rows.append((name, *(len(split[part]) for part in PARTS), f"{met:.1%}"))
@@ -181,20 +209,38 @@ table(("split", *PARTS, "test slices whose patient is in training"), rows)
 # **most similar training slice** and repeat its label. If it does well, the answers were lying around in the training
 # part.
 #
-# Similar means: shrunk to 24×24 pixels, with a small distance
+# Similar means: shrunk to about 24×24 pixels, with a small distance
 
 # $$d(a, b)^2 = \sum_i (a_i - b_i)^2 = \lVert a \rVert^2 + \lVert b \rVert^2 - 2\, a \cdot b .$$
 
+# That compares every test slice with every training slice: for all of RSNA, 65 billion pairs. So it is done for the
+# slices of at most 200 patients, drawn at random (the phantom has fewer; all of them are used), which are split anew.
+# And the images are shrunk a hundred at a time, so that they need not fit into memory.
 
 # %%
-side = data.images.shape[1]
-step = side // 24 or 1
-small = data.images[:, : side // step * step, : side // step * step].astype(np.float32)
-small = (
-    small.reshape(len(small), side // step, step, side // step, step, 3)
-    .mean(axis=(2, 4))
-    .reshape(len(small), -1)
-)
+PATIENTS = 200
+everybody = np.unique(data.patient_ids)
+if len(everybody) > PATIENTS:
+    drawn = np.random.default_rng(0).choice(everybody, PATIENTS, replace=False)
+    rows_used = np.flatnonzero(np.isin(data.patient_ids, drawn))
+    print(f"a sample: {len(rows_used):,} slices of {PATIENTS} of {len(everybody):,} patients")
+else:
+    rows_used = np.arange(len(data.classes))
+used_classes, used_patients = data.classes[rows_used], data.patient_ids[rows_used]
+parts_used = both_splits(used_classes, used_patients)
+
+
+def shrunk(rows: np.ndarray) -> np.ndarray:
+    """The images of these rows, about 24×24 pixels each, as vectors: (M, side²·3) float32."""
+    side = data.image_size
+    step = side // 24 or 1
+    cut = side // step * step
+    images = data.images[rows, :cut, :cut].astype(np.float32)
+    images = images.reshape(len(rows), cut // step, step, cut // step, step, 3)
+    return images.mean(axis=(2, 4)).reshape(len(rows), -1)
+
+
+small = np.concatenate([shrunk(rows_used[at : at + 100]) for at in range(0, len(rows_used), 100)])
 
 
 def nearest(test: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -205,43 +251,44 @@ def nearest(test: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 found, rows = {}, []
-for name, split in parts.items():
+for name, split in parts_used.items():
     found[name] = nearest(split["test"], split["train"])
-    confusion = confusion_matrix(data.classes[split["test"]], data.classes[found[name]])
-    same = np.mean(data.patient_ids[found[name]] == data.patient_ids[split["test"]])
+    confusion = confusion_matrix(used_classes[split["test"]], used_classes[found[name]])
+    same = np.mean(used_patients[found[name]] == used_patients[split["test"]])
     rows.append((name, f"{same:.1%}", accuracy(confusion), balanced_accuracy(confusion)))
 header = ("split", "nearest is of the same patient", "accuracy", "balanced accuracy (chance 0.17)")
 table(header, rows)
-patients = len(set(data.patient_ids.tolist()))
+patients = len(np.unique(used_patients))
 print(f"a patient drawn blindly would be the same one in {1 / patients:.1%} of the cases")
 
 # %% [markdown]
-# The same slices, the same rule. Split by image, looking up the neighbour is rewarded; split by patient, it is worth
-# less. (*Balanced* accuracy is the mean over the six classes of the share found of each; [tutorial 5](05_metrics.ipynb)
-# explains it.) Even so crude a likeness, mostly of skulls, finds the same head many times more often than chance. A
+# The same slices, the same rule. Is looking up the neighbour worth more where it can be of the same patient? On the
+# phantom it is. (*Balanced* accuracy is the mean over the six classes of the share found of each; [tutorial 5](05_metrics.ipynb)
+# explains it.) Even so crude a likeness, mostly of skulls, finds the same head many times more often there than chance. A
 # network has a finer eye. Here are some of the cases: on the left test slices with hemorrhage that were answered with a
 # slice of their own head, on the right the same rule when that is not possible.
 
 # %%
 rng = np.random.default_rng(3)
 figure = Figure(figsize=(9, 3.9), layout="constrained")
-for block, name in zip(figure.subfigures(1, 2), parts, strict=True):
-    test, answer = parts[name]["test"], found[name]
-    same = data.patient_ids[test] == data.patient_ids[answer]
-    wanted = (data.classes[test] > 0) & (same if name == "by image" else ~same)
-    chosen = rng.choice(np.flatnonzero(wanted), 3, replace=False)
+for block, name in zip(figure.subfigures(1, 2), parts_used, strict=False):
+    test, answer = parts_used[name]["test"], found[name]
+    same = used_patients[test] == used_patients[answer]
+    wanted = np.flatnonzero((used_classes[test] > 0) & (same if name == "by image" else ~same))
+    chosen = rng.choice(wanted, min(3, len(wanted)), replace=False)
     panels = block.subplots(2, 3)
     for column, k in enumerate(chosen):
-        for axes, row in zip(panels[:, column], (test[k], answer[k]), strict=True):
-            axes.imshow(data.images[row, ..., 0], cmap="gray", vmin=0, vmax=255)
-            axes.set_title(CLASSES[data.classes[row]], fontsize=8)
-            axes.set_axis_off()
+        for axes, k_row in zip(panels[:, column], (test[k], answer[k]), strict=True):
+            axes.imshow(data.images[rows_used[k_row], ..., 0], cmap="gray", vmin=0, vmax=255)
+            axes.set_title(CLASSES[used_classes[k_row]], fontsize=8)
+    for axes in panels.ravel():
+        axes.set_axis_off()
     block.suptitle(f"split {name}", fontsize=10)
 show(
     figure,
     "Above, test slices; below, the training slice most similar to each. Left, by image: chosen "
     "among those whose nearest is of the same patient. Right, by patient: never the same. "
-    "PHANTOM, brain window.",
+    f"{data.title}, brain window.",
 )
 
 # %% [markdown]
@@ -265,11 +312,14 @@ show(
 # </details>
 
 # %% jupyter={"source_hidden": true}
-with open(KAGGLE / "stage_2_train.csv") as file:
-    count = sum(1 for _ in file) - 1
-distinct = len(labels.image_class) + len(labels.multi_type)
-assert count == 6 * (distinct + len(labels.duplicates))
-print(f"{count:,} rows, {distinct:,} distinct slices")
+if LABELS_ARE_THERE:
+    with open_labels() as file:
+        count = sum(1 for _ in file) - 1
+    distinct = len(labels.image_class) + len(labels.multi_type)
+    assert count == 6 * (distinct + len(labels.duplicates))
+    print(f"{count:,} rows, {distinct:,} distinct slices")
+else:
+    left_out(WHERE)
 
 # %% [markdown]
 # <details><summary><b>Answer 2</b></summary>
@@ -306,9 +356,9 @@ groups = {
     "test": patients[half + quarter :],
 }
 mine = {part: np.flatnonzero(np.isin(data.patient_ids, group)) for part, group in groups.items()}
-assert len(set(chain(*map(tuple, mine.values())))) == len(data.classes)
+assert len(np.unique(np.concatenate([*mine.values()]))) == len(data.classes)
 for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
-    assert not set(data.patient_ids[mine[first]]) & set(data.patient_ids[mine[second]])
+    assert not np.isin(data.patient_ids[mine[first]], data.patient_ids[mine[second]]).any()
 shares = {
     part: np.bincount(data.classes[mine[part]], minlength=6) / len(mine[part]) for part in PARTS
 }

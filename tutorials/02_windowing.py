@@ -12,9 +12,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from common import KAGGLE, SMALL, show, start, table
+from common import GIVEN, SMALL, SOURCE, dicom, phantom, show, start, table
 from ich_jax.data.dicom import read_stored
 from ich_jax.data.preprocess import slice_to_image
+from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.windowing import (
     AIR_HU,
     BONE,
@@ -31,7 +32,7 @@ from ich_jax.phantom.dataset import read_truth
 from ich_jax.phantom.tissues import BLOOD_RANGE_HU, TISSUE_RANGES_HU
 from ich_jax.show import figures
 
-start()
+data = start()
 SIZE = 64 if SMALL else 224  # side of the finished image; the paper's is 224
 
 # %% [markdown]
@@ -41,14 +42,25 @@ SIZE = 64 if SMALL else 224  # side of the finished image; the paper's is 224
 # 0 and air at −1000. A DICOM file stores whole numbers $s$ and, in its header, how to get to HU (PS3.3 C.11.1):
 #
 # $$\text{HU} = \text{slope} \cdot s + \text{intercept}.$$
+#
+# The slice of this tutorial has a subdural hemorrhage: the phantom's largest one, or of data of your own the first that
+# has one (without its DICOM files, a phantom's).
 
 # %%
-truth = read_truth(KAGGLE)
-chosen = max(
-    (row for row in truth if row.types == "subdural" and not row.damage),
-    key=lambda row: row.subdural_mm2,
-)
-raw = read_stored(KAGGLE / "stage_2_train" / f"{chosen.image_id}.dcm")
+if GIVEN and SOURCE:
+    subdural = np.flatnonzero(data.classes == CLASSES.index("subdural"))
+    row = subdural[0] if len(subdural) else data.classes.argmax()
+    path, name = dicom(data.image_ids[row]), data.title
+    what = f"{name}: slice {data.image_ids[row]}, {CLASSES[data.classes[row]]}"
+else:
+    slices = phantom()
+    chosen = max(
+        (row for row in read_truth(slices) if row.types == "subdural" and not row.damage),
+        key=lambda row: row.subdural_mm2,
+    )
+    path, name = slices / "stage_2_train" / f"{chosen.image_id}.dcm", "PHANTOM"
+    what = "PHANTOM: a subdural hemorrhage"
+raw = read_stored(path)
 hu = raw.encoding.to_hu(raw.stored)
 print("stored values", raw.stored.dtype, "from", raw.stored.min(), "to", raw.stored.max())
 print("slope", raw.encoding.slope, "intercept", raw.encoding.intercept)
@@ -56,7 +68,7 @@ print("HU from", hu.min(), "to", hu.max())
 print(f"below air, −1000 HU: {(hu < -1100).mean():.0%} of the pixels")
 
 # %% [markdown]
-# What is below air? The scanner sees a round field; outside it, the file holds a *padding* value that stands for
+# What is below air? The scanner sees a round field; outside it, a file may hold a *padding* value that stands for
 # nothing. Every window makes it black, so it does no harm.
 
 # %%
@@ -75,7 +87,7 @@ for height, (name, window) in zip(
 show(
     figure,
     "Where a slice's pixels lie, and what the three windows cover. The big peak is air. All of "
-    "the brain is in the narrow brain window. PHANTOM.",
+    f"the brain is in the narrow brain window. {name}.",
 )
 
 # %%
@@ -119,9 +131,9 @@ print("the same as ich_jax.paper.windowing.apply_window in all three windows")
 
 # %%
 show(
-    figures.windows_panel(slice_to_image(raw, SIZE), "PHANTOM: a subdural hemorrhage"),
+    figures.windows_panel(slice_to_image(raw, SIZE), what),
     "Fig. 3 rebuilt. The brain window shows the tissue, the subdural window blood against bone,"
-    " the bone window the skull. PHANTOM.",
+    f" the bone window the skull. {name}.",
 )
 
 # %% [markdown]
@@ -219,7 +231,7 @@ show(
     figure,
     "The order matters where the window bends within a few pixels: most at the outside of the skull "
     "and at the headrest, less at the inside of the bone, where epidural and subdural blood lies. "
-    "PHANTOM, brain window.",
+    f"{name}, brain window.",
 )
 table(
     ("where", "share of pixels", "mean difference, grey levels"),
@@ -265,7 +277,7 @@ figure = Figure(figsize=(4, 4), layout="constrained")
 axes = figure.subplots()
 axes.imshow(apply_window(hu, 32, 8), cmap="gray")
 axes.set_axis_off()
-show(figure, "A window of 8 HU: grey and white matter fall apart, and the noise shows. PHANTOM.")
+show(figure, f"A window of 8 HU: grey and white matter fall apart, and the noise shows. {name}.")
 
 # %% [markdown]
 # <details><summary><b>Answer 2</b></summary>

@@ -17,12 +17,11 @@ import optax
 from flax import nnx
 from matplotlib.figure import Figure
 
-from common import PREPARED, SMALL, empty_folder, show, start, table
-from ich_jax.data.prepared import open_prepared
+from common import GIVEN, SMALL, empty_folder, show, start, table, trained
 from ich_jax.models.proposed import ProposedCNN
 from ich_jax.paper import printed
 from ich_jax.paper.early_stopping import EarlyStopping
-from ich_jax.paper.splits import split_by_patient
+from ich_jax.paper.splits import split_by_image, split_by_patient
 from ich_jax.paper.steps import (
     Batch,
     Sums,
@@ -36,11 +35,10 @@ from ich_jax.training.batches import training_batches
 from ich_jax.training.config import preset
 from ich_jax.training.run import train
 
-start()
+data = start()
 STEPS = 6 if SMALL else 60  # of the short trainings below
 SLICES = 300 if SMALL else 1600  # of the longer ones
 EPOCHS = 2 if SMALL else 8
-data = open_prepared(PREPARED)
 print(data.title, data.images.shape)
 
 # %% [markdown]
@@ -66,7 +64,7 @@ def cross_entropy_by_hand(logits: jax.Array, classes: jax.Array) -> jax.Array:
 logits = jax.random.normal(jax.random.key(0), (8, 6)) * 30
 classes = jnp.arange(8) % 6
 by_optax = optax.softmax_cross_entropy_with_integer_labels(logits, classes).mean()
-np.testing.assert_allclose(cross_entropy_by_hand(logits, classes), by_optax, rtol=1e-6)
+np.testing.assert_allclose(cross_entropy_by_hand(logits, classes), by_optax, rtol=1e-5)
 print(
     "six equal logits:",
     cross_entropy_by_hand(jnp.zeros((1, 6)), jnp.array([2])),
@@ -211,7 +209,10 @@ table(("β₁", "gradients remembered", "lowest θ", "roughness (mean change of 
 # the device: a loop that asked for each step's loss would have to wait for each step.
 
 # %%
-training_rows = split_by_patient(data.classes, data.patient_ids, seed=0)["train"]
+if GIVEN:
+    training_rows = split_by_image(data.classes, seed=0)["train"]  # the paper's split
+else:
+    training_rows = split_by_patient(data.classes, data.patient_ids, seed=0)["train"]
 batch = next(
     training_batches(data.images, data.classes, training_rows, batch_size=8, seed=0, epoch=1)
 )
@@ -241,11 +242,12 @@ def step_by_hand(state: TrainState, sums: Sums, batch: Batch) -> tuple[TrainStat
     )
 
 
-mine, my_sums = step_by_hand(state, no_sums(), batch)
 steps = compile_steps(structure, optimizer)
 before = jax.tree.map(jnp.array, state)  # the package's step gives the old state's memory away
 key = jax.random.key(0)  # of dropout, which this network does not have
-theirs, sums = steps.train(before, no_sums(), batch, key)
+with jax.default_matmul_precision("highest"):  # see tutorial 3; without it, a GPU rounds
+    mine, my_sums = step_by_hand(state, no_sums(), batch)
+    theirs, sums = steps.train(before, no_sums(), batch, key)
 moved = [
     np.abs(a - b).mean()
     for a, b in zip(jax.tree.leaves(mine.params), jax.tree.leaves(state.params), strict=True)
@@ -271,8 +273,8 @@ print(
 #
 # The paper's learning rate, 1e-5, is a hundredth of Adam's usual one. That looks slow. But each of five million
 # parameters moves by about that much at *every* step, and over RSNA's 360,000 training slices an epoch has 11,262
-# steps. Is it too slow for a small phantom? Train the same network from the same start, on the same batches, at three
-# rates:
+# steps. Is it too slow for a few hundred slices? Train the same network from the same start, on the same batches of 8,
+# at three rates:
 
 
 # %%
@@ -294,7 +296,8 @@ def smooth(values: list[float], over: int = 10) -> np.ndarray:
 
 
 losses = {rate: smooth(train_at(rate)) for rate in (1e-5, 3e-4, 1e-1)}
-shares = np.bincount(data.classes, minlength=6) / len(data.classes)
+counts = np.bincount(data.classes)
+shares = counts[counts > 0] / len(data.classes)
 only_shares = -np.sum(shares * np.log(shares))  # answering every slice with the classes' shares
 
 figure = Figure(figsize=(9, 3.4), layout="constrained")
@@ -302,44 +305,55 @@ wide, close = figure.subplots(1, 2)
 for axes, rates in ((wide, (1e-5, 3e-4, 1e-1)), (close, (1e-5, 3e-4))):
     for rate in rates:
         line = {1e-5: ":", 3e-4: "-", 1e-1: "--"}[rate]
-        axes.plot(range(1, STEPS + 1), losses[rate], "k" + line, label=f"learning rate {rate:g}")
+        steps = range(1, len(losses[rate]) + 1)
+        axes.plot(steps, losses[rate], "k" + line, label=f"learning rate {rate:g}")
     axes.set(xlabel="step (8 slices each)")
     axes.legend(fontsize=8)
 wide.set(
     yscale="log", ylabel="cross-entropy loss (nats),\nmean of up to 10 steps", title="all three"
 )
 close.axhline(only_shares, color="0.6", zorder=0)
-close.text(STEPS, only_shares + 0.02, "knows only the shares", ha="right", fontsize=8, color="0.4")
+close.text(
+    steps[-1], only_shares + 0.02, "knows only the shares", ha="right", fontsize=8, color="0.4"
+)
 close.set(title="without 0.1")
 show(
     figure,
     "The first steps. Left: a rate of 0.1 throws the network far off. Right: is the paper's 1e-5 "
     "slower than 3e-4? The grey line is the loss of answering every slice with the shares of the "
-    "classes. PHANTOM.",
+    f"classes. {data.title}.",
 )
 
 # %% [markdown]
 # So why does `preset("phantom")` raise the rate to 3e-4? The training loss of the first steps is not what counts. Train
-# on, at both rates, and watch the *validation* part, whose patients the network does not learn from:
+# on, at both rates, and watch the *validation* part, which the network does not learn from: on the phantom, split by
+# patient, it does not even know the patients. (On data of your own the first of the two is the paper's training at batch
+# 32, split by image, and the second differs from it only in its rate.)
 
 # %%
-folder, histories = empty_folder("04_training"), {}
-for rate in (1e-5, 3e-4):
-    settings = preset("phantom", learning_rate=rate, limit=SLICES, epochs=EPOCHS)
-    histories[rate] = train(settings, data, folder / str(rate), say=lambda _: None).history
+histories = {}
+if GIVEN:
+    histories[1e-5] = trained("proposed-32").history
+    histories[3e-4] = trained("proposed-32", learning_rate=3e-4).history
+else:
+    folder = empty_folder("04_training")
+    for rate in (1e-5, 3e-4):
+        settings = preset("phantom", learning_rate=rate, limit=SLICES, epochs=EPOCHS)
+        histories[rate] = train(settings, data, folder / str(rate), say=lambda _: None).history
 
 figure = Figure(figsize=(9, 3.2), layout="constrained")
 for axes, part in zip(figure.subplots(1, 2, sharey=True), ("train", "validation"), strict=True):
     for rate, line in ((1e-5, "o:"), (3e-4, "s-")):
         values = [row[f"{part}_accuracy"] for row in histories[rate]]
-        axes.plot(range(1, EPOCHS + 1), values, "k" + line, markersize=4, label=f"rate {rate:g}")
+        epochs = range(1, len(values) + 1)
+        axes.plot(epochs, values, "k" + line, markersize=4, label=f"rate {rate:g}")
     axes.set(xlabel="epoch", title=part.replace("train", "training") + " part")
     axes.legend(fontsize=8, loc="lower right")
 figure.axes[0].set_ylabel("accuracy (share of slices)")
 show(
     figure,
-    "Left, the slices that were trained on; right, patients that were not. Compare the last epochs. "
-    "PHANTOM, split by patient.",
+    f"Left, the slices that were trained on; right, {'slices' if GIVEN else 'patients'} that were "
+    f"not. Compare the last epochs. {data.title}, split by {'image' if GIVEN else 'patient'}.",
 )
 last = {rate: history[-1] for rate, history in histories.items()}
 table(
@@ -351,8 +365,8 @@ table(
 )
 
 # %% [markdown]
-# Compare the two columns, row by row. In our runs so far both rates learned the training slices, and on new patients
-# the small one did worse. One explanation: small steps end near where they started, with *some* answer for each training
+# Compare the two columns, row by row. In our runs on the phantom both rates learned the training slices, and on new
+# patients the small one did worse. One explanation: small steps end near where they started, with *some* answer for each training
 # slice, which need not be one that holds for other heads. This is one seed and a short run, so it settles nothing. The
 # paper expects the opposite, that a small rate protects against
 # learning by heart; on its far larger data set that may be so, and its rate is the default there. (The preset also

@@ -10,12 +10,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics as sklearn_metrics
 
-from common import show, start, table
+from common import finished, show, start, table
 from ich_jax.paper import metrics, printed
 from ich_jax.paper.printed import CLASSES
+from ich_jax.plumbing.files import read_json
 from ich_jax.show import figures
 
-start()
+data = start()
 
 # %% [markdown]
 # ## One table for everything
@@ -143,17 +144,23 @@ table(
 # $$\sum_i \frac{N_i}{N}\, R_i = \sum_i \frac{N_i}{N} \cdot \frac{TP_i}{N_i} = \frac{\sum_i TP_i}{N} = \text{accuracy},$$
 #
 # because $TP_i + FN_i$ is $N_i$: the weights cancel. Weighted recall **is** accuracy, always. So the two columns of the
-# paper that print them have to agree. Do they?
+# paper that print them have to agree. Do they? (With data of your own, the last column is what was measured on them, once
+# the trainings of [tutorial 7](07_comparison.ipynb) are there.)
 
 # %%
-accuracies, recalls = printed.table_3(), printed.table_5()
-rows = [
-    (name, accuracies[name]["test_accuracy"], recalls[name]["recall"], metrics.accuracy(matrix))
-    for name, matrix in ((name, printed.confusion(name)) for name in printed.NETWORKS)
-]
-table(
-    ("network", "accuracy, Table 3", "weighted recall, Table 5", "from its confusion matrix"), rows
-)
+accuracies, recalls, rows = printed.table_3(), printed.table_5(), []
+header = ["network", "printed: accuracy, Table 3", "printed: weighted recall, Table 5"]
+header += ["audited: from its confusion matrix"]
+measured = {name: finished(f"{name}-8") for name in printed.NETWORKS}
+if any(measured.values()):
+    header.append(f"measured here, {data.title}")
+for name, run in measured.items():
+    row = [name, accuracies[name]["test_accuracy"], recalls[name]["recall"]]
+    row.append(metrics.accuracy(printed.confusion(name)))
+    if any(measured.values()):
+        row.append(read_json(run / "metrics.json")["accuracy"] if run else "—")
+    rows.append(row)
+table(header, rows)
 
 # %% [markdown]
 # Not once to the last digit, and for DenseNet121 not even to the first. [Tutorial 7](07_comparison.ipynb) follows that

@@ -1,5 +1,10 @@
-"""`make tutorials`: run each tutorial's .py as a notebook and keep it, outputs and all, as an .ipynb beside it."""
+"""`make tutorials`: run each tutorial's .py as a notebook and keep it, outputs and all, as an .ipynb beside it.
 
+With data of your own (ICH_JAX_DATA) the .ipynb files go to a folder in out/tutorials/ instead.
+"""
+
+import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -7,8 +12,10 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
 
 import common
+from ich_jax.plumbing.command import run_command
 
 HERE = Path(__file__).resolve().parent
 
@@ -30,26 +37,44 @@ def read_source(path: Path) -> nbformat.NotebookNode:
     return notebook
 
 
-def build(path: Path) -> float:
-    """Execute one tutorial and write its .ipynb; returns the seconds that took."""
+def build(path: Path, folder: Path = HERE) -> float:
+    """Execute one tutorial and write its .ipynb into `folder`; returns the seconds that took."""
     notebook, start = read_source(path), time.perf_counter()
     client = NotebookClient(
         notebook,
-        timeout=1200,
+        timeout=None
+        if common.GIVEN
+        else 1200,  # seconds a cell; a training on all of RSNA takes hours
         record_timing=False,
         resources={"metadata": {"path": str(path.parent)}},
         # The kernel would warn of eavesdroppers on this machine.
         extra_arguments=["--IPKernelApp.log_level=ERROR"],
     )
-    client.execute()
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        if error.ename != "InputError":
+            raise
+        raise common.InputError(error.evalue) from None
     seconds = time.perf_counter() - start
     # The kernel has added this machine's Python version.
     notebook.metadata["language_info"] = {"name": "python"}
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _merged(cell.outputs)
-    nbformat.write(notebook, path.with_suffix(".ipynb"))
+        elif folder != HERE:
+            cell.source = _with_links_from(folder, cell.source)
+    nbformat.write(notebook, folder / f"{path.stem}.ipynb")
     return seconds
+
+
+def _with_links_from(folder: Path, text: str) -> str:
+    """A cell's text, its links to other files than tutorials as they are from `folder`."""
+
+    def moved(link: re.Match) -> str:
+        return f"]({Path(os.path.relpath(HERE / link[1], folder)).as_posix()})"
+
+    return re.sub(r"\]\((?!https?:|\d\d_)([^)\s]+\.\w+)\)", moved, text)
 
 
 def _merged(outputs: list) -> list:
@@ -64,17 +89,20 @@ def _merged(outputs: list) -> list:
 
 
 def main() -> None:
-    if common.SMALL:
-        sys.exit(
-            "ICH_JAX_SMALL=1 would put meaningless numbers into the notebooks; run the .py files instead"
-        )
+    if common.SMALL and not common.GIVEN:
+        what = "ICH_JAX_SMALL=1 would put meaningless numbers into the notebooks"
+        raise common.InputError(f"{what}; run the .py files instead")
     wanted = sys.argv[1:]
     common.start()  # makes the phantom, so that no tutorial's time contains it
+    folder = common.out().resolve() if common.GIVEN else HERE
+    folder.mkdir(parents=True, exist_ok=True)
     for path in sources():
         if not wanted or any(path.name.startswith(number) for number in wanted):
             print(f"{path.stem} …", end=" ", flush=True)
-            print(f"{build(path):.0f} s", flush=True)
+            print(f"{build(path, folder):.0f} s", flush=True)
+    if common.GIVEN:
+        print(f"notebooks: {folder}")
 
 
 if __name__ == "__main__":
-    main()
+    run_command(main, "stopped; trainings on data of your own go on from their last epoch")

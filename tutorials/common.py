@@ -1,4 +1,4 @@
-"""What all tutorials share: the one switch for sizes, the synthetic data, and how pictures and tables are shown."""
+"""What all tutorials share: the switches, the data, the trainings, and how pictures and tables are shown."""
 
 import io
 import os
@@ -6,43 +6,84 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from ich_jax.phantom.dataset import DEFAULT, DEFAULT_IMAGE_SIZE, read_truth
+from ich_jax.data.prepared import Prepared, open_prepared
+from ich_jax.data.source import KAGGLE_ROOT, Source, open_source, read_entry
+from ich_jax.phantom.dataset import DEFAULT, DEFAULT_IMAGE_SIZE, make_phantom, read_truth
 from ich_jax.phantom.patients import plan
 from ich_jax.phantom.scanner import scan
 from ich_jax.phantom.tissues import BLOOD_RANGE_HU
 from ich_jax.plumbing import tables
-from ich_jax.plumbing.command import speak_utf8
+from ich_jax.plumbing.command import InputError, speak_utf8
+from ich_jax.plumbing.files import read_json
 
-# The switch. ICH_JAX_SMALL=1 shrinks everything, to see whether the tutorials run; its numbers mean nothing.
+if TYPE_CHECKING:
+    from ich_jax.training.config import Settings
+    from ich_jax.training.run import Run
+
+# The switches; README.md beside this file explains them. ICH_JAX_SMALL=1 shrinks everything, to see whether the
+# tutorials run; its numbers mean nothing.
 SMALL = os.environ.get("ICH_JAX_SMALL") == "1"
+DATA, SOURCE, RUNS = (
+    os.environ.get(f"ICH_JAX_{name}") or None for name in ("DATA", "SOURCE", "RUNS")
+)
+GIVEN = DATA is not None  # data of your own: real slices, and the paper's own settings
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = Path(tempfile.gettempdir()) / "ich_jax-small" if SMALL else Path()
 PHANTOM = FOLDER / "data" / "phantom"
 KAGGLE, PREPARED = PHANTOM / "kaggle", PHANTOM / "prepared"
+DRAWN_SLICES = (
+    110  # of the phantom beside data of your own: five patients, and each type of hemorrhage
+)
+
+_opened: list[Prepared] = []
+_shown: list[Path] = []
 
 
-def start() -> None:
-    """Go to the project's folder, and make the synthetic data of `make train` in it unless they are there.
+def start() -> Prepared:
+    """Go to the project's folder and open the data: those of ICH_JAX_DATA, or else the phantom of `make train`.
 
-    They take 1.8 GB in data/phantom/ and about two minutes, once for all tutorials.
+    The phantom is made unless it is there: 1.8 GB in data/phantom/ and about two minutes, once for all tutorials.
+
+    Raises InputError if a switch names what does not fit.
     """
     if not _in_notebook():
         speak_utf8()
+    _report_bad_input()
     # A notebook starts in its own folder; from here on "data/…" means the same in it and in a script.
     os.chdir(ROOT)
-    if (PREPARED / "prepare.json").exists():
-        return
-    slices, size = (300, 32) if SMALL else (DEFAULT["slices"], DEFAULT_IMAGE_SIZE)
-    # Commands of their own: a script that starts worker processes would be run again by each of them.
-    _run("phantom", "--out", KAGGLE, "--slices", slices)
-    _run("prepare", KAGGLE, "--out", PREPARED, "--size", size)
+    if not GIVEN:
+        if SOURCE or RUNS:
+            raise InputError(
+                "ICH_JAX_SOURCE and ICH_JAX_RUNS go with ICH_JAX_DATA, the prepared folder; set that, too"
+            )
+        if not (PREPARED / "prepare.json").exists():
+            slices, size = (300, 32) if SMALL else (DEFAULT["slices"], DEFAULT_IMAGE_SIZE)
+            # Commands of their own: a script that starts worker processes would be run again by each of them.
+            _run("phantom", "--out", KAGGLE, "--slices", slices)
+            _run("prepare", KAGGLE, "--out", PREPARED, "--size", size)
+    if RUNS and not (Path(RUNS) / "runs").is_dir():
+        raise InputError(
+            f"{RUNS}: no folder of `python -m ich_jax.reproduce --out` (it holds no runs/)"
+        )
+    data = open_prepared(DATA if GIVEN else PREPARED)
+    _opened[:] = [data]
+    if GIVEN:
+        patients = len(set(data.patient_ids.tolist()))
+        size = data.image_size
+        print(
+            f"Data: {data.title}, {len(data.classes):,} slices of {patients:,} patients, {size}×{size} pixels"
+        )
+    return data
 
 
 def _run(command: str, *arguments: object) -> None:
@@ -54,22 +95,170 @@ def _run(command: str, *arguments: object) -> None:
         raise RuntimeError(f"{' '.join(words[1:])} failed: {(done.stderr or b'').decode()}")
 
 
+def _report_bad_input() -> None:
+    """Let an InputError that nobody catches be one line, and a script's exit code 2."""
+    if _in_notebook():
+        from IPython import get_ipython
+
+        def say(shell, kind, error, trace, tb_offset=None):
+            print(f"error: {error}", file=sys.stderr)
+
+        get_ipython().set_custom_exc((InputError,), say)
+        return
+
+    def leave(kind, error, trace):
+        if not issubclass(kind, InputError):
+            return sys.__excepthook__(kind, error, trace)
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2)
+
+    sys.excepthook = leave
+
+
+def out() -> Path:
+    """Where the tutorials put what they make: out/tutorials, and in it a folder for each data set of your own."""
+    folder = FOLDER / "out" / "tutorials"
+    return folder / f"{_opened[0].title}-{_opened[0].fingerprint[:8]}" if GIVEN else folder
+
+
 def empty_folder(name: str) -> Path:
-    """out/tutorials/<name>, without what an earlier reading left there."""
-    folder = FOLDER / "out" / "tutorials" / name
+    """out/tutorials/<name>, without what an earlier reading left there. Only for trainings on the phantom."""
+    assert not GIVEN, "trainings on data of your own are kept"
+    folder = out() / name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
 
 
+def trained(name: str, **changes: object) -> "Run":
+    """A training of the paper on data of your own, with the paper's settings.
+
+    It is taken from ICH_JAX_RUNS if it is finished there; otherwise it is made in out()/runs, once for all tutorials,
+    and goes on where it was stopped. On a given phantom it has the settings that `reproduce` chooses there.
+
+    Args:
+        name: as a reproduction calls it, see TRAININGS in ich_jax/results/reproduction.py.
+        changes: settings that are not to be the paper's.
+
+    Raises InputError if the data do not fit, or if ICH_JAX_RUNS is of other data.
+    """
+    # Importing JAX takes a second, and a tutorial that trains nothing does without.
+    from ich_jax.training.config import unlike_the_paper
+    from ich_jax.training.outcome import as_text
+    from ich_jax.training.run import open_run, train
+
+    data, settings = _opened[0], settings_of(name, **changes)
+    full_name = "-".join([name, *(f"{key}-{value:g}" for key, value in changes.items())])
+    made = out() / "runs" / full_name
+    taken = finished(full_name)
+    if taken is None:
+        return train(settings, data, made, resume=True)
+    run = open_run(taken)
+    print(f"{full_name}: trained before, in {taken}")
+    differences = unlike_the_paper(run.settings, run.found)
+    if differences:
+        print(f"not as in the paper: {', '.join(differences)}")
+    print(as_text(read_json(taken / "metrics.json")))
+    return run
+
+
+def finished(name: str) -> Path | None:
+    """The folder of a finished training on data of your own, if there is one.
+
+    Raises InputError if ICH_JAX_RUNS is of other data.
+    """
+    if not GIVEN:
+        return None
+    from ich_jax.training.outcome import is_finished
+
+    for folder in (*([Path(RUNS) / "runs" / name] if RUNS else []), out() / "runs" / name):
+        if is_finished(folder):
+            if read_json(folder / "config.json")["found"]["fingerprint"] != _opened[0].fingerprint:
+                raise InputError(f"{folder}: not trained on {DATA} (slices.csv differs)")
+            return folder
+    return None
+
+
+def settings_of(name: str, **changes: object) -> "Settings":
+    """The settings of a training on data of your own: the paper's, as a reproduction has them."""
+    from ich_jax.results.reproduction import PHANTOM_NORM_MOMENTUM, TRAININGS
+    from ich_jax.training.config import preset
+
+    training = next(one for one in TRAININGS if one.name == name)
+    own = {"model": training.model, "batch_size": training.batch_size, "split": training.split}
+    if SMALL:
+        own |= {"limit": 300, "epochs": 1}
+    if _opened[0].phantom:
+        return preset("phantom", **(own | {"norm_momentum": PHANTOM_NORM_MOMENTUM} | changes))
+    return preset("paper", **(own | changes))
+
+
+def dicom(image_id: str) -> Path:
+    """A slice's DICOM file, the phantom's or one of ICH_JAX_SOURCE; a zip's is copied out of it first.
+
+    Raises InputError if the source has no such slice.
+    """
+    if not GIVEN:
+        return KAGGLE / "stage_2_train" / f"{image_id}.dcm"
+    source = _source()
+    if image_id not in source.members:
+        raise InputError(f"{SOURCE}: has no {image_id}.dcm; was {DATA} prepared from it?")
+    member = source.members[image_id]
+    if isinstance(member, Path):
+        return member
+    path = out() / "dicom" / f"{image_id}.dcm"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(source.archive, "rb") as archive:
+        path.write_bytes(read_entry(archive, member))
+    return path
+
+
+@cache
+def _source() -> Source:
+    return open_source(SOURCE)
+
+
+def open_labels() -> TextIO:
+    """The label file of the phantom or of ICH_JAX_SOURCE, as text.
+
+    Raises InputError if there is none.
+    """
+    source = Path(SOURCE) if GIVEN else KAGGLE
+    if source.is_dir():
+        paths = [
+            *source.glob("stage_*_train.csv"),
+            *(source / KAGGLE_ROOT).glob("stage_*_train.csv"),
+        ]
+        if paths:
+            return open(paths[0], encoding="utf-8-sig", newline="")
+    elif zipfile.is_zipfile(source):
+        archive = zipfile.ZipFile(source)
+        names = [name for name in archive.namelist() if name.endswith("_train.csv")]
+        if names:
+            return io.TextIOWrapper(archive.open(names[0]), encoding="utf-8-sig", newline="")
+    raise InputError(f"{source}: holds no stage_2_train.csv")
+
+
+def phantom() -> Path:
+    """A phantom in Kaggle's layout, with its truth.csv: the tutorials' own, or beside data of your own a small one."""
+    if not GIVEN:
+        return KAGGLE
+    folder = out() / "phantom"
+    truths = make_phantom(folder, DRAWN_SLICES, DEFAULT["seed"], DEFAULT["prevalence"])
+    print(
+        f"PHANTOM: this cell uses {len(truths)} synthetic slices, because only a phantom knows where its blood is"
+    )
+    return folder
+
+
 def blood_of(image_id: str) -> np.ndarray:
-    """Where a phantom slice's bleeds are: (rows, columns) bool.
+    """Where the bleeds of one of `phantom()`'s slices are: (rows, columns) bool.
 
     The slice is drawn twice, with its bleeds and without; blood is where the first is as bright as blood and
     brighter than the second.
     """
-    seed, prevalence = (DEFAULT[name] for name in ("seed", "prevalence"))
-    for patient in plan(len(read_truth(KAGGLE)), seed, prevalence):
+    slices = DRAWN_SLICES if GIVEN else len(read_truth(KAGGLE))
+    for patient in plan(slices, DEFAULT["seed"], DEFAULT["prevalence"]):
         for planned in patient.slices:
             if planned.image_id == image_id:
                 with_blood, without = (
@@ -88,8 +277,13 @@ def blood_of(image_id: str) -> np.ndarray:
     raise KeyError(image_id)
 
 
+def left_out(reason: str) -> None:
+    """Say what a cell does not show on these data, and why."""
+    print(f"Left out: {reason}.")
+
+
 def show(figure: Figure, caption: str) -> None:
-    """Show a figure and its caption: below the cell in a notebook, otherwise as a file in out/tutorials/."""
+    """Show a figure and its caption: below the cell in a notebook, otherwise as a file in out()/figures/."""
     png = io.BytesIO()
     figure.savefig(png, dpi=110, format="png", metadata={"Software": None})
     if _in_notebook():
@@ -102,14 +296,11 @@ def show(figure: Figure, caption: str) -> None:
         )
         return
     script = Path(sys.argv[0]).stem
-    folder = FOLDER / "out" / "tutorials" / "figures"
+    folder = out() / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     _shown.append(folder / f"{script}-{len(_shown) + 1}.png")
     _shown[-1].write_bytes(png.getvalue())
     print(f"[{_shown[-1]}] {caption}")
-
-
-_shown: list[Path] = []
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
