@@ -28,6 +28,7 @@ from common import (
 from ich_jax.paper import metrics
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.steps import join_model, normalise
+from ich_jax.plumbing.command import InputError
 from ich_jax.results.bootstrap import draws, interval, metric_of_draws, patient_confusions
 from ich_jax.show import figures
 from ich_jax.training.batches import split_rows
@@ -189,33 +190,27 @@ show(
 
 # %%
 rows = []
-if GIVEN:
-    left_out("nobody has outlined the blood in these slices; only a phantom knows where it is")
-for place, blood, learned, random in zip(shown, masks, maps, random_maps, strict=not GIVEN):
+for number, place in enumerate(shown):
     regions, _ = ndimage.label(data.images[rows_of_test[place], ..., 2] > 20)  # what is not air
-    head = (
-        regions == np.bincount(regions[regions > 0]).argmax()
-    )  # the largest, without the headrest
-    order = [np.argsort(np.argsort(one[head | blood])) for one in (learned, random)]
-    rows.append(
-        (
-            CLASSES[result.actual[place]],
-            f"{blood[head | blood].mean():.1%}",
-            f"{learned[blood].sum() / learned[head | blood].sum():.1%}",
-            f"{random[blood].sum() / random[head | blood].sum():.1%}",
-            f"{np.corrcoef(*order)[0, 1]:.2f}",
-        )
-    )
-table(
-    (
-        "slice shows",
-        "blood: share of the head",
-        "share of trained saliency",
-        "of untrained",
-        "rank correlation of the two maps",
-    ),
-    rows,
-)
+    sizes = np.bincount(regions.ravel(), minlength=2)[1:]
+    head = regions == sizes.argmax() + 1  # the largest, without the headrest
+    learned, random = maps[number], random_maps[number]
+    shares = []
+    if masks:
+        blood = masks[number]
+        head |= blood
+        shares = [blood[head].mean()]
+        shares += [one[blood].sum() / one[head].sum() for one in (learned, random)]
+    order = [np.argsort(np.argsort(one[head])) for one in (learned, random)]
+    name = CLASSES[result.actual[place]]
+    rows.append((name, *map("{:.1%}".format, shares), f"{np.corrcoef(*order)[0, 1]:.2f}"))
+if GIVEN:
+    left_out("the shares that fall on blood; nobody has outlined it in these slices")
+    header = ("slice shows", "rank correlation of the two maps")
+else:
+    header = ("slice shows", "blood: share of the head", "share of trained saliency")
+    header += ("of untrained", "rank correlation of the two maps")
+table(header, rows)
 
 # %% [markdown]
 # If the trained maps put more on the blood than its share of the head, and more than the untrained ones, something was
@@ -311,19 +306,22 @@ def probability(image: np.ndarray, k: int) -> float:
 
 
 rows = []
-for place, blood in zip(shown, masks, strict=True):
+if GIVEN:
+    left_out("nobody has outlined the blood in these slices, so it cannot be covered")
+for place, blood in zip(shown, masks, strict=not GIVEN):
     image, k = data.images[rows_of_test[place]].copy(), result.predicted[place]
     before = probability(image, k)
     image[blood] = np.median(image[~blood & (image[..., 0] > 0) & (image[..., 0] < 255)], axis=0)
     rows.append(
         (CLASSES[result.actual[place]], before, probability(image, k), probability(image, 0))
     )
-table(
-    (
-        "slice shows",
-        "probability of its class",
-        "with the blood covered",
-        "then: probability of 'none'",
-    ),
-    rows,
-)
+if not GIVEN:
+    table(
+        (
+            "slice shows",
+            "probability of its class",
+            "with the blood covered",
+            "then: probability of 'none'",
+        ),
+        rows,
+    )
