@@ -59,12 +59,13 @@ done = read_outcome(run.folder, data)
 title = f"{data.title}: proposed network"
 show(
     figures.loss_curves(done.history, done.metrics["best_epoch"], title),
-    f"Fig. 5, {data.title}. The epoch whose validation loss is lowest is the one that is kept.",
+    "Fig. 5, measured here. The epoch whose validation loss is lowest is the one that is kept. "
+    f"{data.title}.",
 )
 show(
     figures.accuracy_curves(done.history, done.metrics["best_epoch"], title),
-    f"Fig. 6, {data.title}: the same training, counted in right answers. Accuracy and loss need"
-    " not be best in the same epoch.",
+    "Fig. 6: the same training, counted in right answers. Accuracy and loss need not be best in "
+    f"the same epoch. {data.title}.",
 )
 
 # %% [markdown]

@@ -119,7 +119,7 @@ parts = [part for part in side_by_side(data, None, results, data.title) if isins
 def show_table(part: Table, hidden: str = "") -> None:
     keep = [k for k, name in enumerate(part.header) if name != hidden]
     header = [part.header[k].replace("ours", "measured here") for k in keep]
-    print(part.title)
+    print(part.title.replace("ours", "measured here"))
     table(header, [[row[k] for k in keep] for row in part.rows])
 
 

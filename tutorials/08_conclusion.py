@@ -135,7 +135,8 @@ run, result = runs[best], results[best]
 rows_of_test = split_rows(data, run.settings)["test"]
 
 
-def saliency(state, image: np.ndarray, k: int) -> np.ndarray:
+@jax.jit
+def saliency(state, image: jax.Array, k: int) -> jax.Array:
     """(size, size, 3) uint8 → (size, size): how strongly each pixel moves logit k."""
 
     def logit(x):
@@ -143,7 +144,7 @@ def saliency(state, image: np.ndarray, k: int) -> np.ndarray:
             x[None]
         )[0, k]
 
-    return np.asarray(jnp.abs(jax.grad(logit)(normalise(jnp.asarray(image)))).max(axis=-1))
+    return jnp.abs(jax.grad(logit)(normalise(image))).max(axis=-1)
 
 
 found_bleeds = np.flatnonzero((result.actual > 0) & (result.predicted == result.actual))
@@ -157,8 +158,8 @@ for place in shown:
     if not GIVEN:  # only a phantom knows where its blood is
         blood = Image.fromarray((blood_of(data.image_ids[row]) * 255).astype(np.uint8))
         masks.append(np.asarray(blood.resize((data.image_size,) * 2, Image.Resampling.BOX)) > 127)
-    maps.append(saliency(run.state, data.images[row], k))
-    random_maps.append(saliency(untrained, data.images[row], k))
+    maps.append(np.asarray(saliency(run.state, data.images[row], k)))
+    random_maps.append(np.asarray(saliency(untrained, data.images[row], k)))
 
 figure = Figure(figsize=(7.5, 2.5 * len(shown)), layout="constrained")
 for number, (line, place, *pictures) in enumerate(
