@@ -19,7 +19,7 @@ from ich_jax.data.prepared import open_prepared
 from ich_jax.data.preparing import prepare
 from ich_jax.data.source import open_source
 from ich_jax.phantom.dataset import DONE, FOLDER, TRUTH, make_phantom
-from ich_jax.training.config import preset
+from ich_jax.training.config import Settings, preset
 from ich_jax.training.run import train
 from tests.conftest import compiled_quickly
 
@@ -68,31 +68,28 @@ def test_it_runs_small_and_offline(source, folder):
 
 
 @pytest.fixture(scope="module")
-def stripped(tmp_path_factory) -> tuple[Path, Path]:
-    """A phantom of RSNA's prevalence without its marks and its truth, which passes for real slices: its Kaggle-shaped
-    folder, and what was prepared from it."""
+def stripped(tmp_path_factory) -> dict[str, str]:
+    """A phantom of RSNA's prevalence without its marks and its truth, which passes for real slices: the switches that
+    name its Kaggle-shaped folder and what was prepared from it."""
     folder = tmp_path_factory.mktemp("stripped")
-    make_phantom(folder / "kaggle", 133, seed=3, prevalence="rsna", clean=True)
+    source, prepared = folder / "kaggle", folder / "rsna_like"
+    make_phantom(source, 133, seed=3, prevalence="rsna", clean=True)
     for name in (DONE, TRUTH, "montage.png"):
-        (folder / "kaggle" / name).unlink(missing_ok=True)
-    for path in (folder / "kaggle" / FOLDER).glob("*.dcm"):
+        (source / name).unlink(missing_ok=True)
+    for path in (source / FOLDER).glob("*.dcm"):
         data = path.read_bytes()
         assert PHANTOM_MARK.encode() in data
         path.write_bytes(data.replace(PHANTOM_MARK.encode(), b"A_SCANNER_1.0".ljust(len(PHANTOM_MARK))))
-    prepare(open_source(folder / "kaggle"), folder / "slices", size=32)
-    return folder / "kaggle", folder / "slices"
+    assert not prepare(open_source(source), prepared, size=32).phantom
+    return {"ICH_JAX_DATA": str(prepared), "ICH_JAX_SOURCE": str(source)}
 
 
 @pytest.fixture
-def real_data(stripped, tmp_path, monkeypatch):
-    """`tutorials/common.py` as it is with data of your own, in the small setting, and one of the trainings there."""
-    source, prepared = stripped
-    for name, value in {
-        "ICH_JAX_SMALL": "1",
-        "ICH_JAX_DATA": str(prepared),
-        "ICH_JAX_SOURCE": str(source),
-        "ICH_JAX_RUNS": str(tmp_path / "reproduction"),
-    }.items():
+def common(stripped, tmp_path, monkeypatch):
+    """tutorials/common.py as it is with data of your own, in the small setting."""
+    runs = tmp_path / "reproduction"
+    (runs / "runs").mkdir(parents=True)
+    for name, value in (stripped | {"ICH_JAX_SMALL": "1", "ICH_JAX_RUNS": str(runs)}).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
@@ -103,37 +100,40 @@ def real_data(stripped, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_all_nine_run_on_real_data(real_data, tmp_path, monkeypatch):
-    """Cell by cell in one process; the small setting, so their figures mean nothing."""
-    drawn = []  # the words in the figures of a cell
+def test_all_nine_run_on_real_data(common, tmp_path, monkeypatch):
+    """Cell by cell and in one process, so that what one tutorial compiles serves the others."""
+    drawn, captions = [], []  # the words in a cell's figures, and below all figures
+    show = common.show
 
-    def show(figure, caption):
+    def show_and_read(figure, caption):
         drawn.extend(text.get_text() for text in figure.findobj(Text))
-        shown.append(real_data_show(figure, caption))
+        captions.append(f"{Path(sys.argv[0]).stem}: {caption}")
+        show(figure, caption)
 
-    shown, real_data_show = [], real_data.show
-    monkeypatch.setattr(real_data, "show", show)
-    data = open_prepared(real_data.DATA)
-    assert not data.phantom
-    given = tmp_path / "reproduction" / "runs" / "proposed-32"
+    monkeypatch.setattr(common, "show", show_and_read)
+    data, given = open_prepared(common.DATA), Path(common.RUNS) / "runs"
     with compiled_quickly():
-        train(preset("paper", epochs=1), data, given, say=lambda _: None)
-        before = (given / "metrics.json").read_bytes()
-        said = {source.stem: _run_cells(source, drawn) for source in SOURCES}
-    assert shown
-    assert (given / "metrics.json").read_bytes() == before, "what was there is not made again"
-    assert f"proposed-32: trained before, in {given}" in said["00_introduction"]
-    runs = {path.name for path in (real_data.out() / "runs").iterdir()}
-    assert runs == {"proposed-8", "mobilenet-8", "proposed-32-learning_rate-0.0003", "proposed-32-patient"}
+        for name, split in (("proposed-32", "image"), ("proposed-32-patient", "patient")):
+            train(preset("paper", batch_size=8, split=split, epochs=1), data, given / name, say=lambda _: None)
+        before = {path: path.read_bytes() for path in given.glob("*/*.*")}
+        said = {}
+        for source in SOURCES:
+            monkeypatch.setattr(sys, "argv", [str(source)])
+            said[source.stem] = _run_cells(source, drawn)
+    assert before == {path: path.read_bytes() for path in before}, "trainings that are there are not touched"
+    for name in ("00_introduction", "04_training", "06_results", "08_conclusion"):
+        assert f"proposed-32: trained before, in {given / 'proposed-32'}" in said[name]
+    made = {path.name for path in (common.out() / "runs").iterdir()}
+    assert made == {"proposed-8", "mobilenet-8", "proposed-32-learning_rate-0.0003"}, "once for all tutorials"
     assert "Left out: nobody has measured the area of blood" in said["06_results"]
-    for name in ("01_material", "02_windowing", "04_training", "06_results", "07_comparison", "08_conclusion"):
-        assert data.title in said[name]
-    for word in ("printed", "audited", "measured here"):
-        assert word in said["07_comparison"]
+    for name in ("00_introduction", "01_material", "02_windowing", "04_training", "06_results", "08_conclusion"):
+        assert [one for one in captions if one.startswith(name) and "rsna_like" in one], f"{name} names the data"
+    for words in ("Table 3. Accuracy, batch 8. rsna_like", "printed", "audited", "measured here"):
+        assert words in said["07_comparison"]
 
 
 def _run_cells(source: Path, drawn: list[str]) -> str:
-    """Run a tutorial's cells; returns what they said. None says PHANTOM unless it draws one."""
+    """Run a tutorial's cells; returns what they said. None says PHANTOM, in text or figure, unless it draws one."""
     names, said = {"__name__": "__main__"}, []
     for number, cell in enumerate(jupytext.read(source, fmt="py:percent").cells):
         if cell.cell_type != "code":
@@ -146,6 +146,34 @@ def _run_cells(source: Path, drawn: list[str]) -> str:
             assert "PHANTOM" not in said[-1], cell.source
             assert not [text for text in drawn if "PHANTOM" in text], cell.source
     return "\n".join(said)
+
+
+@pytest.mark.slow
+def test_trainings_on_real_data_are_the_papers(common, monkeypatch):
+    common.start()
+    monkeypatch.setattr(common, "SMALL", False)
+    assert common.settings_of("proposed-32") == Settings()
+    assert common.settings_of("densenet121-8") == Settings(model="densenet121", batch_size=8)
+    assert common.settings_of("proposed-32-patient") == Settings(split="patient")
+    assert common.settings_of("proposed-32", learning_rate=3e-4) == Settings(learning_rate=3e-4)
+
+
+@pytest.mark.parametrize(
+    ("switches", "words"),
+    [
+        ({"ICH_JAX_DATA": "nowhere"}, "nowhere: not a prepared folder"),
+        ({"ICH_JAX_RUNS": "somewhere"}, "go with ICH_JAX_DATA"),
+    ],
+)
+def test_a_wrong_switch_is_one_line(switches, words):
+    done = _run("tutorials/05_metrics.py", **switches)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def _run(*words: str, **switches: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *words], env=os.environ | switches, cwd=ROOT, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
