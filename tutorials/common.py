@@ -245,9 +245,8 @@ def phantom() -> Path:
         return KAGGLE
     folder = out() / "phantom"
     truths = make_phantom(folder, DRAWN_SLICES, DEFAULT["seed"], DEFAULT["prevalence"])
-    print(
-        f"PHANTOM: this cell uses {len(truths)} synthetic slices, because only a phantom knows where its blood is"
-    )
+    title = _opened[0].title
+    print(f"PHANTOM: this cell shows some of {len(truths)} synthetic slices, and not {title}")
     return folder
 
 
