@@ -15,7 +15,6 @@ import pytest
 from matplotlib.text import Text
 
 from ich_jax.data.dicom import PHANTOM_MARK
-from ich_jax.data.prepared import open_prepared
 from ich_jax.data.preparing import prepare
 from ich_jax.data.source import open_source
 from ich_jax.phantom.dataset import DONE, FOLDER, TRUTH, make_phantom
@@ -111,7 +110,12 @@ def test_all_nine_run_on_real_data(common, tmp_path, monkeypatch):
         show(figure, caption)
 
     monkeypatch.setattr(common, "show", show_and_read)
-    data, given = open_prepared(common.DATA), Path(common.RUNS) / "runs"
+    data, given = common.start(), Path(common.RUNS) / "runs"
+    with monkeypatch.context() as patch:
+        patch.setattr(common, "SMALL", False)
+        assert common.settings_of("proposed-32") == Settings(), "the paper's own"
+        assert common.settings_of("densenet121-8") == Settings(model="densenet121", batch_size=8)
+        assert common.settings_of("proposed-32", learning_rate=3e-4) == Settings(learning_rate=3e-4)
     with compiled_quickly():
         for name, split in (("proposed-32", "image"), ("proposed-32-patient", "patient")):
             train(preset("paper", batch_size=8, split=split, epochs=1), data, given / name, say=lambda _: None)
@@ -146,16 +150,6 @@ def _run_cells(source: Path, drawn: list[str]) -> str:
             assert "PHANTOM" not in said[-1], cell.source
             assert not [text for text in drawn if "PHANTOM" in text], cell.source
     return "\n".join(said)
-
-
-@pytest.mark.slow
-def test_trainings_on_real_data_are_the_papers(common, monkeypatch):
-    common.start()
-    monkeypatch.setattr(common, "SMALL", False)
-    assert common.settings_of("proposed-32") == Settings()
-    assert common.settings_of("densenet121-8") == Settings(model="densenet121", batch_size=8)
-    assert common.settings_of("proposed-32-patient") == Settings(split="patient")
-    assert common.settings_of("proposed-32", learning_rate=3e-4) == Settings(learning_rate=3e-4)
 
 
 @pytest.mark.parametrize(
