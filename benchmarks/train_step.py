@@ -1,7 +1,7 @@
 """`python -m benchmarks.train_step`: how fast a network trains and answers, on whatever device JAX finds.
 
 For the proposed network it also times the same network written the general way (1×1 convolutions as convolutions,
-average pools as `reduce_window`): same parameters, same answers, round by round on the same batch.
+pools as `reduce_window`): same parameters, same answers, round by round on the same batch.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from flax import nnx
 from benchmarks.machine import describe_machine, print_table, save
 from ich_jax.models import MODELS
 from ich_jax.models.layers import GLOROT
-from ich_jax.models.proposed import Block, ProposedCNN
+from ich_jax.models.proposed import Block, ProposedCNN, Stem
 from ich_jax.paper import printed
 from ich_jax.paper.steps import Batch, adam, compile_steps, no_sums, split_model
 from ich_jax.plumbing.command import run_command
@@ -37,6 +37,11 @@ class GeneralBlock(Block):
         return nnx.avg_pool(x, (2, 2), strides=(2, 2), padding="SAME", count_include_pad=False)
 
 
+class GeneralStem(Stem):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.norm(nnx.max_pool(nnx.relu(self.conv(x)), (3, 3), strides=(2, 2), padding="SAME"))
+
+
 class GeneralProposedCNN(ProposedCNN):
     """The proposed network with the parameters of `like`, in XLA's general operations."""
 
@@ -45,6 +50,7 @@ class GeneralProposedCNN(ProposedCNN):
         self.blocks = nnx.List(
             GeneralBlock(block.reduce.in_features, block.reduce.out_features, rngs=nnx.Rngs(0)) for block in like.blocks
         )
+        self.stem = GeneralStem(rngs=nnx.Rngs(0))
         nnx.update(self.stem, nnx.state(like.stem))
         nnx.update(self.dense, nnx.state(like.dense))
         for mine, block in zip(self.blocks, like.blocks, strict=True):

@@ -50,15 +50,15 @@ SIZE = 64 if SMALL else 224  # side of the finished image; the paper's is 224
 if GIVEN and SOURCE:
     subdural = np.flatnonzero(data.classes == CLASSES.index("subdural"))
     row = subdural[0] if len(subdural) else data.classes.argmax()
-    path, name = dicom(data.image_ids[row]), data.title
-    what = f"{name}: slice {data.image_ids[row]}, {CLASSES[data.classes[row]]}"
+    path, shown = dicom(data.image_ids[row]), data.title
+    what = f"{shown}: slice {data.image_ids[row]}, {CLASSES[data.classes[row]]}"
 else:
     slices = phantom()
     chosen = max(
         (row for row in read_truth(slices) if row.types == "subdural" and not row.damage),
         key=lambda row: row.subdural_mm2,
     )
-    path, name = slices / "stage_2_train" / f"{chosen.image_id}.dcm", "PHANTOM"
+    path, shown = slices / "stage_2_train" / f"{chosen.image_id}.dcm", "PHANTOM"
     what = "PHANTOM: a subdural hemorrhage"
 raw = read_stored(path)
 hu = raw.encoding.to_hu(raw.stored)
@@ -87,7 +87,7 @@ for height, (name, window) in zip(
 show(
     figure,
     "Where a slice's pixels lie, and what the three windows cover. The big peak is air. All of "
-    f"the brain is in the narrow brain window. {name}.",
+    f"the brain is in the narrow brain window. {shown}.",
 )
 
 # %%
@@ -133,7 +133,7 @@ print("the same as ich_jax.paper.windowing.apply_window in all three windows")
 show(
     figures.windows_panel(slice_to_image(raw, SIZE), what),
     "Fig. 3 rebuilt. The brain window shows the tissue, the subdural window blood against bone,"
-    f" the bone window the skull. {name}.",
+    f" the bone window the skull. {shown}.",
 )
 
 # %% [markdown]
@@ -231,7 +231,7 @@ show(
     figure,
     "The order matters where the window bends within a few pixels: most at the outside of the skull "
     "and at the headrest, less at the inside of the bone, where epidural and subdural blood lies. "
-    f"{name}, brain window.",
+    f"{shown}, brain window.",
 )
 table(
     ("where", "share of pixels", "mean difference, grey levels"),
@@ -277,7 +277,7 @@ figure = Figure(figsize=(4, 4), layout="constrained")
 axes = figure.subplots()
 axes.imshow(apply_window(hu, 32, 8), cmap="gray")
 axes.set_axis_off()
-show(figure, f"A window of 8 HU: grey and white matter fall apart, and the noise shows. {name}.")
+show(figure, f"A window of 8 HU: grey and white matter fall apart, and the noise shows. {shown}.")
 
 # %% [markdown]
 # <details><summary><b>Answer 2</b></summary>

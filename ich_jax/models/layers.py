@@ -1,13 +1,16 @@
 """The layers that the networks share, with Keras's defaults. The paper never names Keras; that it was used is our
 inference, from layer names, parameter counts and the wording of its early stopping.
 
-The 1×1 convolution and the average pool are not XLA's general forms, which are slower on a CPU; the numbers are the
-same. Measured by `benchmarks/train_step.py`.
+The 1×1 convolution and the pools are not XLA's general forms, which are slower on a CPU; the numbers are the same.
+Measured by `benchmarks/train_step.py`.
 """
+
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax import lax
 
 GLOROT = nnx.initializers.glorot_uniform()
 NORM_MOMENTUM = 0.99
@@ -57,8 +60,34 @@ def _as_they_are(arrays: tuple, dtype: None) -> tuple:
 
 
 def max_pool_3x3(x: jax.Array, stride: int = 2, padding: str = "SAME") -> jax.Array:
-    """3×3 max-pool, by default with stride 2, padded 'same': (B, H, W, C) → (B, ⌈H/2⌉, ⌈W/2⌉, C)."""
-    return nnx.max_pool(x, window_shape=(3, 3), strides=(stride, stride), padding=padding)
+    """3×3 max-pool, by default with stride 2, padded 'same': (B, H, W, C) → (B, ⌈H/2⌉, ⌈W/2⌉, C). The gradient of a tie
+    goes to the first of the equals, row by row.
+
+    On a CPU along one axis, then the other: XLA's own gradient searches each window a second time there.
+    """
+
+    def by_axis(x: jax.Array) -> jax.Array:
+        x = lax.optimization_barrier(x)  # otherwise each view would compute the layer before it anew
+        for axis in (2, 1):
+            x = _maxima_of_three(x, axis, stride, padding)
+        return x
+
+    general = partial(nnx.max_pool, window_shape=(3, 3), strides=(stride, stride), padding=padding)
+    return lax.platform_dependent(x, cpu=by_axis, default=general)
+
+
+def _maxima_of_three(x: jax.Array, axis: int, stride: int, padding: str) -> jax.Array:
+    ((before, after),) = lax.padtype_to_pads((x.shape[axis],), (3,), (stride,), padding)
+    pads = [(before, after, 0) if k == axis else (0, 0, 0) for k in range(x.ndim)]
+    x = lax.pad(x, jnp.array(-jnp.inf, x.dtype), pads)
+    end = x.shape[axis] - 2
+    first, second, third = (lax.slice_in_dim(x, k, k + end, stride, axis) for k in range(3))
+    return _earlier_maximum(_earlier_maximum(first, second), third)
+
+
+def _earlier_maximum(a: jax.Array, b: jax.Array) -> jax.Array:
+    """`jnp.maximum`, NaN included, but where the two are equal the gradient is a's alone."""
+    return jnp.where((a >= b) | jnp.isnan(a), a, b)
 
 
 def average_pool_2x2(x: jax.Array) -> jax.Array:

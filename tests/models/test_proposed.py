@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from jax import lax
+from jax import export, lax
 
 from ich_jax.models import MODELS
 from ich_jax.models.layers import average_pool_2x2, batch_norm, conv_1x1, max_pool_3x3
@@ -64,6 +64,44 @@ def test_the_seed_decides():
     first, again, other = (ProposedCNN(32, rngs=nnx.Rngs(seed)).dense.kernel[...] for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(
+    ("stride", "padding", "height", "width"), [(2, "SAME", 9, 8), (2, "VALID", 8, 9), (1, "SAME", 5, 6)]
+)
+def test_max_pool_is_reduce_window_and_so_is_the_gradient_of_a_tie(stride, padding, height, width, dtype):
+    """With three levels nearly every window holds a tie."""
+
+    def general(x):
+        return nnx.max_pool(x, (3, 3), strides=(stride, stride), padding=padding)
+
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.integers(-3, 3, (2, height, width, 3)), dtype)
+    g = jnp.asarray(rng.integers(1, 8, general(x).shape), dtype)  # sums are exact, in bfloat16 too
+    ours, theirs = (
+        jax.jit(lambda x, g, pool=pool: (pool(x), *jax.vjp(pool, x)[1](g)))(x, g)
+        for pool in (lambda x: max_pool_3x3(x, stride, padding), general)
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.dtype == other.dtype == dtype
+        np.testing.assert_array_equal(one, other)
+
+
+def test_max_pool_passes_nan_on():
+    x = jnp.zeros((1, 7, 7, 1)).at[0, 2, 4, 0].set(jnp.nan)
+    expected = nnx.max_pool(x, (3, 3), strides=(2, 2), padding="SAME")
+    np.testing.assert_array_equal(max_pool_3x3(x), expected)
+    assert 0 < np.isnan(expected).sum() < expected.size
+
+
+def test_other_platforms_get_xlas_own_max_pool():
+    def gradient(x):
+        return jax.grad(lambda x: max_pool_3x3(x).sum())(x)
+
+    for platform, own in (("cpu", False), ("cuda", True), ("tpu", True)):
+        program = export.export(jax.jit(gradient), platforms=[platform])(jnp.zeros((1, 8, 8, 1))).mlir_module()
+        assert ("select_and_scatter" in program) == own
 
 
 def test_max_pool_looks_past_no_edge():

@@ -30,9 +30,12 @@ import runpy, socket, sys
 from pathlib import Path
 def refuse(*_): raise OSError("a tutorial needs the network")
 socket.socket.connect = socket.socket.connect_ex = refuse
-sys.argv = sys.argv[1:]
-sys.path.insert(0, str(Path(sys.argv[0]).parent))
-runpy.run_path(sys.argv[0], run_name="__main__")
+sources = sys.argv[1:]
+sys.path.insert(0, str(Path(sources[0]).parent))
+for source in sources:
+    print("==", Path(source).stem)
+    sys.argv = [source]
+    runpy.run_path(source, run_name="__main__")
 """
 
 
@@ -40,30 +43,25 @@ def test_there_are_nine():
     assert [source.name[:2] for source in SOURCES] == [f"0{number}" for number in range(9)]
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
-    """Where all of them keep the small phantom: the first one makes it."""
-    return tmp_path_factory.mktemp("tutorials")
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.stem)
-def test_it_runs_small_and_offline(source, folder):
-    # Where several networks run for a moment, most of the time goes into compiling.
-    more = {"JAX_DISABLE_MOST_OPTIMIZATIONS": "1"} if source.stem[:2] in ("03", "07") else {}
+def test_all_nine_run_small_and_offline(tmp_path):
+    """In one process, so that what one tutorial compiles serves the others; most of the time goes into that."""
+    switches = {"ICH_JAX_SMALL": "1", "TMPDIR": str(tmp_path), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", OFFLINE, str(source)],
-        env=os.environ | more | {"ICH_JAX_SMALL": "1", "TMPDIR": str(folder), "PYTHONPATH": str(ROOT)},
-        cwd=folder,
+        [sys.executable, "-c", OFFLINE, *map(str, SOURCES)],
+        env=os.environ | switches | {"PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr.lower()
-    shown = re.findall(r"^\[(.*\.png)\] ", done.stdout, re.MULTILINE)
-    assert shown, "at least one figure"
-    for path in shown:
-        assert Path(path).read_bytes().startswith(b"\x89PNG")
+    for source, said in zip(SOURCES, re.split(r"^== ", done.stdout, flags=re.MULTILINE)[1:], strict=True):
+        assert said.startswith(source.stem)
+        shown = re.findall(r"^\[(.*\.png)\] ", said, re.MULTILINE)
+        assert shown, f"{source.stem}: at least one figure"
+        for path in shown:
+            assert Path(path).read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.fixture(scope="module")
