@@ -17,6 +17,8 @@ from ich_jax.paper.printed import CLASSES, table_1
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import read_json
 
+pytestmark = pytest.mark.xdist_group("rehearsal")  # in one process, which prepares once
+
 SHARE = "0.0005"
 
 
