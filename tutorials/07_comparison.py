@@ -82,10 +82,10 @@ table(
 # there are so few steps. On data of your own the trainings are the paper's, to the end.
 #
 # The paper compares at batch 8 because DenseNet121 could not be trained above it on a laptop GPU of 4 GB. Is that the
-# network? XLA can plan a training step for a GPU that is not there: DenseNet121 in float32 would take 807, 1,481 and
-# 2,866 MiB at batch 8, 16 and 32, the proposed network 287, 505 and 937. No GPU ran, and the workspace of convolutions
-# is not in it. A framework that runs one operation after another keeps more for the backward pass: for DenseNet121 at
-# least 909, 1,818 and 3,635 MiB. So the claim is plausible, but it is about framework and network together
+# network? XLA can plan a training step for a GPU that is not there: DenseNet121 in float32 would take about 0.8, 1.4 and
+# 2.8 GiB at batch 8, 16 and 32, the proposed network 0.3, 0.5 and 0.9. No GPU ran, and the workspace of convolutions is
+# not in it. A framework that runs one operation after another keeps more for the backward pass: for DenseNet121 at
+# least 0.9, 1.8 and 3.6 GiB. So the claim is plausible, but it is about framework and network together
 # ([docs/gpu_memory.md](../docs/gpu_memory.md)).
 
 # %%

@@ -13,7 +13,7 @@ from ich_jax.data.dicom import read_stored
 from ich_jax.data.labels import read_labels
 from ich_jax.data.prepared import open_prepared
 from ich_jax.data.preprocess import slice_to_image
-from ich_jax.paper.printed import CLASSES, table_1
+from ich_jax.paper.printed import table_1
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import read_json
 
@@ -118,12 +118,7 @@ def test_a_stage_that_fails_is_one_line(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_narrow_network_is_trained_and_reported(small, capsys):
+def test_a_narrow_network_is_trained_and_evaluated(small):
     folder, _ = small
-    rehearse(folder, "train", "evaluate", "reproduce", "report")
+    rehearse(folder, "train", "evaluate")
     assert (folder / "run" / "validation" / "metrics.json").exists()
-    report = (folder / "reproduction" / "report.md").read_text(encoding="utf-8")
-    assert report.startswith("**Ran on PHANTOM")
-    counts = open_prepared(folder / "prepared").info["counts"]["per_class"]
-    assert all(f"/ {counts[name]:,} |" in report for name in CLASSES)
-    assert (folder / "report.log").read_text(encoding="utf-8").count("finished before") == 6

@@ -49,7 +49,7 @@ def network(request):
         patch.setattr(densenet, "LAYERS", (2, 2, 2, 2))
         patch.setattr(inception, "MODULES", inception.MODULES[:4])
         state = jax.jit(draw)(jax.random.key(0))
-    return request.param, structures[0], state, compile_steps(structures[0], optimizer)
+        yield request.param, structures[0], state, compile_steps(structures[0], optimizer)
 
 
 @pytest.fixture(scope="module")
