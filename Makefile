@@ -9,6 +9,7 @@
 #                               prepared folder (made of SOURCE first if it is not there), RUNS a folder of
 #                               `python -m ich_jax.reproduce --out`; each may be left out
 # make bench                    benchmarks on this machine, into benchmarks/results/ (more than an hour on two cores)
+# make bench-gpu                the networks on a GPU, beside PyTorch if it is installed: at most eight minutes
 # data/README.md says how to get the real data. DATA is the prepared folder to make or use, OUT the run folder (if none is
 # given, a new one in runs/), ARGS more flags for the training.
 
@@ -30,7 +31,7 @@ TUTORIALS_REQUIREMENTS := requirements-tutorials$(CUDA).txt
 # XLA takes and returns about 1 GB of memory at every step on a CPU. In huge pages (Linux, glibc) that costs less.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: train test check tutorials bench clean
+.PHONY: train test check tutorials bench bench-gpu clean
 
 train: $(VENV)/run.done
 ifeq ($(SOURCE),)
@@ -68,6 +69,9 @@ bench: $(VENV)/run.done
 	$(PY) -m benchmarks.train_step --model all --json benchmarks/results
 	$(PY) -m benchmarks.leakage --json benchmarks/results
 	$(PY) -m benchmarks.rehearsal --json benchmarks/results
+
+bench-gpu: $(VENV)/run.done
+	$(PY) -m benchmarks.gpu --json benchmarks/results
 
 clean:
 	rm -rf $(VENV)

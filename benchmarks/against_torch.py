@@ -90,18 +90,27 @@ def torch_network(model: ProposedCNN) -> "nn.Module":
     return network.to(memory_format=torch.channels_last)
 
 
-def torch_step(model: ProposedCNN, images: np.ndarray, classes: np.ndarray) -> Callable[[], float]:
+def torch_step(
+    model: ProposedCNN,
+    images: np.ndarray,
+    classes: np.ndarray,
+    device: str = "cpu",
+    bfloat16: bool = False,
+    compiled: bool = False,
+) -> "Callable[[], torch.Tensor]":
     """A function that takes one step and returns the loss before it."""
-    network = torch_network(model)
+    network = torch_network(model).to(device)
     optimizer = torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=(BETA1, BETA2), eps=EPSILON, fused=True)
-    batch, wanted = torch.from_numpy(images), torch.from_numpy(classes).long()
+    batch, wanted = torch.from_numpy(images).to(device), torch.from_numpy(classes).long().to(device)
+    forward = torch.compile(network) if compiled else network
 
-    def step() -> float:
+    def step() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = functional.cross_entropy(network(batch), wanted)
+        with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
+            loss = functional.cross_entropy(forward(batch), wanted)
         loss.backward()
         optimizer.step()
-        return loss.item()
+        return loss.detach()
 
     return step
 
@@ -121,16 +130,16 @@ def jax_step(model: ProposedCNN, images: np.ndarray, classes: np.ndarray) -> Cal
     return step
 
 
-def check_equal(steps: dict[str, Callable[[], float]]) -> list[float]:
+def check_equal(steps: dict[str, Callable[[], Any]]) -> list[float]:
     """Take the first steps of both; their losses, or an error where they differ."""
-    ours, theirs = ([step() for _ in range(CHECKED_STEPS)] for step in steps.values())
+    ours, theirs = ([float(step()) for _ in range(CHECKED_STEPS)] for step in steps.values())
     np.testing.assert_allclose(ours, theirs, rtol=TOLERANCE)
     return ours
 
 
 def seconds(step: Callable[[], Any]) -> float:
     start = time.perf_counter()
-    step()
+    float(step())
     return time.perf_counter() - start
 
 

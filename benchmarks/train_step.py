@@ -63,10 +63,10 @@ class GeneralProposedCNN(ProposedCNN):
 class Timed:
     """One network, compiled, with the best time of its steps so far."""
 
-    def __init__(self, model: nnx.Module, batch: Batch):
+    def __init__(self, model: nnx.Module, batch: Batch, precision: str = "float32"):
         optimizer = adam()
         structure, state = split_model(model, optimizer)
-        self.steps = compile_steps(structure, optimizer)
+        self.steps = compile_steps(structure, optimizer, precision)
         # Copied: steps give their state away, and two networks share parameters.
         state, sums = jax.tree.map(jnp.copy, (state, no_sums()))
         arrays = (state, sums, batch, jax.random.key(0))
@@ -74,6 +74,8 @@ class Timed:
         start = time.perf_counter()
         compiled = self.steps.train.lower(self.state, self.sums, self.batch, self.key).compile()
         self.compile_seconds = time.perf_counter() - start
+        memory = compiled.memory_analysis()
+        self.planned_memory_bytes = memory.argument_size_in_bytes + memory.temp_size_in_bytes
         cost = compiled.cost_analysis()
         self.flops = (cost[0] if isinstance(cost, list) else cost).get("flops", 0.0)
         self.train_seconds, self.eval_seconds = [], []
