@@ -6,22 +6,22 @@ convolutions: which of its algorithms a GPU uses, and how much memory that one w
 """
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
-from flax import nnx
+import numpy as np
 from jax.experimental import topologies
+from jax.sharding import AxisType, Mesh
 from tqdm import tqdm
 
 from benchmarks.described_gpus import GPUS
 from benchmarks.kept_for_backward import BATCH_SIZES, MIB, batch_of
 from benchmarks.machine import describe_machine, print_table, save
 from ich_jax.paper.printed import IMAGE_SIZE, NETWORK_NAMES, NETWORKS
-from ich_jax.paper.steps import adam, compile_steps, no_sums
+from ich_jax.paper.steps import no_sums
 from ich_jax.plumbing.command import InputError, run_command
-from ich_jax.training.config import Found, Settings
+from ich_jax.training.config import PRECISIONS, Found, Settings
+from ich_jax.training.devices import Devices
 from ich_jax.training.network import Network, build
 
 # No data: only the image size shapes the program.
@@ -35,36 +35,25 @@ WITHOUT_A_GPU = {
 }
 
 
-def described_device(gpu: str) -> jax.Device:
+def described(gpu: str) -> Devices:
     """A device to compile for, nothing more. Raises InputError without JAX's CUDA build."""
     shape = {"topology_name": "1x1x1", "topology": "1x1x1"}
     try:
         topology = topologies.get_topology_desc(platform="cuda", target_config=GPUS[gpu].target_config, **shape)
     except Exception as error:
         raise InputError(f"no compiler for CUDA: pip install -r requirements-cuda.txt ({error})") from None
-    return topology.devices[0]
+    return Devices(Mesh(np.array(topology.devices), ("data",), axis_types=(AxisType.Auto,)))
 
 
-def networks(name: str) -> dict[str, Network]:
-    """{precision: the network}. In bfloat16 its layers compute; parameters, statistics and Adam stay in float32."""
-    network = build(Settings(model=name), FOUND)
-    model = nnx.merge(network.structure, network.like.params, network.like.batch_stats)
-    for _, module in nnx.iter_modules(model):
-        if hasattr(module, "dtype"):
-            module.dtype = jnp.bfloat16
-    structure = nnx.graphdef(model)
-    return {"float32": network, "bfloat16": replace(network, steps=compile_steps(structure, adam()))}
-
-
-def planned_bytes(network: Network, batch_size: int, device: jax.Device) -> dict[str, int]:
-    """{"arguments", "temporary"} of the training step on `device`."""
-    there = jax.sharding.SingleDeviceSharding(device)
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    arguments = jax.tree.map(
-        lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=there),
-        (network.like, jax.eval_shape(no_sums), batch_of(batch_size), key),
+def planned_bytes(network: Network, batch_size: int) -> dict[str, int]:
+    """{"arguments", "temporary"} of the training step on the network's device."""
+    others = jax.eval_shape(lambda: (no_sums(), jax.random.key(0)))
+    sums, batch, key = jax.tree.map(
+        lambda array: jax.ShapeDtypeStruct(array.shape, array.dtype, sharding=network.devices.whole),
+        (others[0], batch_of(batch_size), others[1]),
     )
-    plan = network.steps.train.lower(*arguments).compile(compiler_options=WITHOUT_A_GPU).memory_analysis()
+    step = network.steps.train.lower(network.like, sums, batch, key)
+    plan = step.compile(compiler_options=WITHOUT_A_GPU).memory_analysis()
     return {"arguments": plan.argument_size_in_bytes, "temporary": plan.temp_size_in_bytes}
 
 
@@ -74,18 +63,19 @@ def main(argv: list[str] | None = None) -> dict:
     parser.add_argument("--json", type=Path, help="folder to write <device>.json into, network by network")
     args = parser.parse_args(argv)
     jax.config.update("jax_platforms", "cpu")
-    devices = {gpu: described_device(gpu) for gpu in GPUS}
+    devices = {gpu: described(gpu) for gpu in GPUS}
     names = NETWORKS if args.model == "all" else (args.model,)
     result, rows = {}, []
-    with tqdm(total=len(names) * 2 * len(GPUS) * len(BATCH_SIZES), unit="program", leave=False, disable=None) as bar:
+    programs = [(precision, gpu, size) for precision in PRECISIONS for gpu in GPUS for size in BATCH_SIZES]
+    with tqdm(total=len(names) * len(programs), unit="program", leave=False, disable=None) as bar:
         for name in names:
             plans = {}
-            for precision, network in networks(name).items():
-                for gpu, device in devices.items():
-                    for batch_size in BATCH_SIZES:
-                        bar.set_description(f"{name}, {precision}, {gpu}, batch {batch_size}")
-                        plans[f"{precision}, {gpu}, batch {batch_size}"] = planned_bytes(network, batch_size, device)
-                        bar.update()
+            for precision, gpu, size in programs:
+                program = f"{precision}, {gpu}, batch {size}"
+                bar.set_description(f"{name}, {program}")
+                network = build(Settings(model=name, precision=precision), FOUND, devices[gpu])
+                plans[program] = planned_bytes(network, size)
+                bar.update()
             result[name] = plans
             rows += [_row(f"{NETWORK_NAMES[name]}, {program}", plan) for program, plan in plans.items()]
             if args.json:
