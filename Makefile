@@ -69,6 +69,7 @@ bench: $(VENV)/run.done
 	$(PY) -m benchmarks.train_step --model all --json benchmarks/results
 	$(PY) -m benchmarks.leakage --json benchmarks/results
 	$(PY) -m benchmarks.rehearsal --json benchmarks/results
+	$(PY) -m benchmarks.feed --json benchmarks/results
 
 bench-gpu: $(VENV)/run.done
 	$(PY) -m benchmarks.gpu --json benchmarks/results
