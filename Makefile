@@ -1,7 +1,8 @@
 # make train                    no data needed: make a phantom (synthetic slices), train the paper's network on it, report;
 #                               stopped, it goes on when run again
 # make train SOURCE=…           the same on real slices: prepare a folder or zip in the layout of the Kaggle download
-# make test                     everything that has to pass
+# make test                     style and all tests but the next two
+# make test-tutorials           the nine tutorials in a small setting, on a phantom and on what passes for real data
 # make check                    style, and the tests of ich_jax/paper: within a minute
 # make tutorials                run the tutorials and write their notebooks anew (ONLY="02 05": these)
 # make tutorials DATA=… SOURCE=… RUNS=…
@@ -31,7 +32,7 @@ TUTORIALS_REQUIREMENTS := requirements-tutorials$(CUDA).txt
 # XLA takes and returns about 1 GB of memory at every step on a CPU. In huge pages (Linux, glibc) that costs less.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: train test check tutorials bench bench-gpu clean
+.PHONY: train test test-tutorials check tutorials bench bench-gpu clean
 
 train: $(VENV)/run.done
 ifeq ($(SOURCE),)
@@ -44,7 +45,10 @@ endif
 test: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(PY) -m pytest --numprocesses 2 --dist loadgroup
+	$(PY) -m pytest --numprocesses 2 --dist loadgroup -m "not tutorial"
+
+test-tutorials: $(VENV)/dev.done
+	$(PY) -m pytest --numprocesses 2 -m tutorial tests/tutorials
 
 check: $(VENV)/dev.done
 	$(VENV)/bin/ruff check .

@@ -44,6 +44,7 @@ def test_there_are_nine():
 
 
 @pytest.mark.slow
+@pytest.mark.tutorial
 def test_all_nine_run_small_and_offline(tmp_path):
     """In one process, so that what one tutorial compiles serves the others; most of the time goes into that."""
     switches = {"ICH_JAX_SMALL": "1", "TMPDIR": str(tmp_path), "JAX_DISABLE_MOST_OPTIMIZATIONS": "1"}
@@ -97,6 +98,7 @@ def common(stripped, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.tutorial
 def test_all_nine_run_on_real_data(common, tmp_path, monkeypatch):
     """Cell by cell and in one process, so that what one tutorial compiles serves the others."""
     drawn, captions = [], []  # the words in a cell's figures, and below all figures
