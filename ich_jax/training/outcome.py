@@ -132,13 +132,16 @@ def read_outcome(folder: Path, prepared: Prepared) -> Outcome:
     """
     try:
         history = [{name: float(value) for name, value in row.items()} for row in _rows(folder / "history.csv")]
+        metrics = read_json(folder / "metrics.json")
+        if len(history) != metrics["epochs"]:
+            raise ValueError(f"{len(history)} epochs in history.csv, {metrics['epochs']} in metrics.json")
         answers = _rows(folder / "predictions.csv")
         patient = dict(zip(prepared.image_ids.tolist(), prepared.patient_ids.tolist(), strict=True))
         return Outcome(
             folder,
             read_config(folder)[0],
             history,
-            read_json(folder / "metrics.json"),
+            metrics,
             np.array([CLASSES.index(row["class"]) for row in answers]),
             np.array([CLASSES.index(row["predicted"]) for row in answers]),
             np.array([[float(row[name]) for name in CLASSES] for row in answers]),
