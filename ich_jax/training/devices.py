@@ -5,7 +5,6 @@ batch norm's mean is still the whole batch's, and the numbers are one device's b
 (hosts) the same program runs once on each; each reads its own share of a batch, and the first one writes.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -120,10 +119,3 @@ def in_step(what: str) -> None:
     """Wait until every host has come to here."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(what)
-
-
-def on_first(call: Callable[[], object], what: str) -> None:
-    """Let the first host do it, the others wait."""
-    if is_first():
-        call()
-    in_step(what)
