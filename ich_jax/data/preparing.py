@@ -101,6 +101,7 @@ class Plan(NamedTuple):
 
 
 def plan(source: Source, size: int) -> Plan:
+    """Sort every slice of the labels and of the source, for images of `size` × `size` pixels. No slice is read."""
     candidates, rejected = _sort(source)
     listing = "\n".join(f"{image_id},{what}" for image_id, what in (candidates | rejected).items())
     info = {

@@ -141,7 +141,8 @@ def require_space(folder: Path, needed: int, otherwise: str = "") -> None:
 
 
 def size_in_words(count: int) -> str:
-    """
+    """Bytes, as a person says them.
+
     >>> size_in_words(54_245_000_000)
     '54.2 GB'
     """
