@@ -46,14 +46,16 @@ def own_folder(tmp_path_factory, monkeypatch):
 
 @contextmanager
 def compiled_quickly():
-    """A large network's programs that run once or twice need not be fast."""
+    """Programs that run a few times need not be fast, neither here nor in the processes that a test starts."""
     import jax
 
-    jax.config.update("jax_disable_most_optimizations", True)
-    try:
-        yield
-    finally:
-        jax.config.update("jax_disable_most_optimizations", False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+        jax.config.update("jax_disable_most_optimizations", True)
+        try:
+            yield
+        finally:
+            jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")
@@ -69,6 +71,19 @@ def rsna_sample() -> Path:
 @pytest.fixture(scope="session")
 def rsna_files(rsna_sample) -> list[Path]:
     return sorted(rsna_sample.glob("stage_2_train/*.dcm"))
+
+
+@pytest.fixture(scope="module")
+def narrow():
+    """Where only what surrounds them matters, one narrow network stands for all four. In a process of its own
+    `python -m benchmarks.narrow COMMAND` does the same."""
+    from benchmarks.narrow import NarrowCNN
+    from ich_jax.models import MODELS
+
+    with compiled_quickly(), pytest.MonkeyPatch.context() as patch:
+        for name in MODELS:
+            patch.setitem(MODELS, name, NarrowCNN)
+        yield
 
 
 @pytest.fixture(scope="session")

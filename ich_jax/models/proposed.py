@@ -51,17 +51,24 @@ class ProposedCNN(nnx.Module):
     """Images (B, image_size, image_size, 3), float in 0…1 → logits (B, classes).
 
     Softmax is left to the loss, which is more exact on logits. `rngs` is for networks with dropout; this has none.
+    Other `widths` make another network than the paper's, for where only what surrounds it matters.
     """
 
     def __init__(
-        self, image_size: int = 224, classes: int = 6, norm_momentum: float = NORM_MOMENTUM, *, rngs: nnx.Rngs
+        self,
+        image_size: int = 224,
+        classes: int = 6,
+        norm_momentum: float = NORM_MOMENTUM,
+        widths: tuple[int, ...] = WIDTHS,
+        *,
+        rngs: nnx.Rngs,
     ):
         self.stem = Stem(norm_momentum, rngs=rngs)
-        channels = (64, *(4 * width for width in WIDTHS))
+        channels = (64, *(4 * width for width in widths))
         self.blocks = nnx.List(
-            Block(before, width, norm_momentum, rngs=rngs) for before, width in zip(channels, WIDTHS, strict=False)
+            Block(before, width, norm_momentum, rngs=rngs) for before, width in zip(channels, widths, strict=False)
         )
-        side = -(-image_size // 2 ** (2 + len(WIDTHS)))  # ⌈image_size / 64⌉
+        side = -(-image_size // 2 ** (2 + len(widths)))  # ⌈image_size / 64⌉ with four widths
         self.dense = dense(side * side * channels[-1], classes, rngs=rngs)
 
     def __call__(self, x: jax.Array, *, rngs: nnx.Rngs | None = None) -> jax.Array:

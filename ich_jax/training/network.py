@@ -34,13 +34,13 @@ def build(settings: Settings, found: Found, devices: Devices | None = None) -> N
     steps = settings.epochs * -(-found.slices["train"] // settings.batch_size) if settings.decay == "cosine" else None
     rate = settings.learning_rate, steps
     adams = rate, settings.beta1, settings.epsilon
-    network = settings.model, found.image_size, settings.norm_momentum, settings.precision
+    network = MODELS[settings.model], found.image_size, settings.norm_momentum, settings.precision
     return _build(*network, *adams, devices or choose_devices(1))
 
 
 @lru_cache(maxsize=4)
 def _build(
-    model: str,
+    model: Callable[..., nnx.Module],
     image_size: int,
     norm_momentum: float,
     precision: str,
@@ -53,7 +53,7 @@ def _build(
     structures = []
 
     def draw_weights(key: jax.Array) -> tuple[nnx.State, nnx.State]:
-        network = MODELS[model](image_size, len(CLASSES), norm_momentum, rngs=nnx.Rngs(params=key))
+        network = model(image_size, len(CLASSES), norm_momentum, rngs=nnx.Rngs(params=key))
         structure, params, batch_stats = nnx.split(network, nnx.Param, nnx.BatchStat)
         structures.append(structure)
         return params, batch_stats

@@ -17,7 +17,7 @@ from ich_jax.training.batches import training_batches
 from ich_jax.training.config import count_or_all
 from ich_jax.training.devices import choose_devices, join_hosts
 
-pytestmark = pytest.mark.xdist_group("devices")
+pytestmark = [pytest.mark.xdist_group("devices"), pytest.mark.usefixtures("narrow")]
 
 # 50 training slices: two batches of 20, which four devices divide, and one of 10, which goes whole to each. At
 # the paper's learning rate: large steps would blow roundings up.
@@ -25,7 +25,7 @@ OPTIONS = ["--limit", "90", "--batch-size", "20", "--epochs", "3"]
 
 
 def command(toy: Path, out: Path, *more: str) -> list:
-    return [sys.executable, "-m", "ich_jax.train", "--data", toy, "--out", out, *OPTIONS, *more]
+    return [sys.executable, "-m", "benchmarks.narrow", "train", "--data", toy, "--out", out, *OPTIONS, *more]
 
 
 def environment(devices: int) -> dict[str, str]:
@@ -40,7 +40,7 @@ def history(folder: Path) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def alone(toy, tmp_path_factory) -> np.ndarray:
+def alone(narrow, toy, tmp_path_factory) -> np.ndarray:
     """The history on one device."""
     out = tmp_path_factory.mktemp("devices") / "alone"
     train.main(["--data", str(toy), "--out", str(out), *OPTIONS])

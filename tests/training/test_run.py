@@ -24,8 +24,10 @@ from ich_jax.training.outcome import HISTORY_COLUMNS
 from ich_jax.training.run import evaluate, open_run, train
 from tests.make import make_prepared
 
-SETTINGS = Settings(batch_size=20, learning_rate=1e-3, epochs=3)  # 48 training slices: batches of 20, 20, 8
-OPTIONS = ["--batch-size", "20", "--learning-rate", "1e-3", "--epochs", "3"]
+pytestmark = pytest.mark.usefixtures("narrow")
+
+SETTINGS = Settings(batch_size=20, learning_rate=1e-2, epochs=3)  # 48 training slices: batches of 20, 20, 8
+OPTIONS = ["--batch-size", "20", "--learning-rate", "1e-2", "--epochs", "3"]
 RESULTS = ("metrics.json", "confusion.csv", "predictions.csv")
 
 
@@ -46,7 +48,7 @@ def same_results(folder: Path, other: Path) -> bool:
 
 
 @pytest.fixture(scope="module")
-def finished(toy, tmp_path_factory) -> Path:
+def finished(narrow, toy, tmp_path_factory) -> Path:
     return quietly(SETTINGS, toy, tmp_path_factory.mktemp("runs") / "finished").folder
 
 
@@ -92,7 +94,7 @@ def test_it_says_what_happens(toy, tmp_path):
         "32×32",
         "48 train, 24 validation, 24 test",
         "parameters",
-        "Adam 0.001",
+        "Adam 0.01",
         "cpu",
         "* best",
     ):
@@ -127,7 +129,7 @@ def test_each_step_is_compiled_once_for_each_batch_size(toy, finished, tmp_path,
     first = compiled_by(lambda: quietly(replace(settings, epochs=2), toy, tmp_path / "out"))
     assert first == ["eval_step", "train_step", "train_step"]  # batches of 20 and of 8
     assert compiled_by(lambda: quietly(settings, toy, tmp_path / "out", resume=True)) == []
-    command = [sys.executable, "-m", "ich_jax.evaluate", finished]
+    command = [sys.executable, "-m", "benchmarks.narrow", "evaluate", finished]
     done = subprocess.run(command, env=os.environ | {"JAX_LOG_COMPILES": "1"}, capture_output=True, text=True)
     assert (done.returncode, compiled(done.stderr)) == (0, ["eval_step"])
 
@@ -166,7 +168,7 @@ def test_killed_at_a_file_operation_and_resumed_it_ends_the_same(toy, finished, 
 @pytest.mark.slow
 def test_a_folder_is_one_processes_and_after_a_kill_the_next_ends_the_same(toy, finished, tmp_path):
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "ich_jax.train", "--data", toy, "--out", out, *OPTIONS]
+    command = [sys.executable, "-m", "benchmarks.narrow", "train", "--data", toy, "--out", out, *OPTIONS]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     while not process.stdout.readline().startswith("epoch  1"):
         assert process.poll() is None
