@@ -9,8 +9,8 @@
 # This first tutorial shows the five types, and then the whole way from files to a trained network in a few lines. The
 # other eight take that way apart, one section of the paper each.
 #
-# > **Everything you see here is a phantom**: synthetic heads, drawn by code, because nobody can ship 180 GB of real
-# > scans. It is for learning. Nothing that is marked PHANTOM says anything about a real patient.
+# > **As it comes, everything you see here is a phantom**: synthetic heads, drawn by code, because nobody can ship 180 GB
+# > of real scans. It is for learning. Nothing that is marked PHANTOM says anything about a real patient.
 # >
 # > **You have RSNA's data?** With `ICH_JAX_DATA=data/prepared` in the environment, all nine tutorials run on that
 # > prepared folder, with the paper's own settings, and name the data wherever they show a result;

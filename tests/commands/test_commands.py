@@ -71,7 +71,7 @@ def test_wrong_settings_exit_with_2(toy, wrong):
     assert os.listdir() == []
 
 
-def test_typed_twice_it_makes_two_runs_and_latest_leads_to_the_newest(toy, capsys, monkeypatch):
+def test_typed_twice_it_makes_two_runs_and_latest_leads_to_the_newest(narrow, toy, capsys, monkeypatch):
     command = ["--data", str(toy), *OPTIONS]
     first = train.main(command).folder
     assert f"figures, tables and the network: {first}" in capsys.readouterr().out

@@ -5,8 +5,8 @@ the early stopping that are called Keras's.
 Keras runs on JAX here (tests/conftest.py says so). Its Conv2D, DepthwiseConv2D, pools and BatchNormalization are code
 of its own, and so is its Adam.
 
-Counts and answers are those of the whole networks. To learn, the three baselines are made shallow: no kind of layer
-goes, and what takes minutes to compile and to run takes seconds.
+Counts and answers are those of the whole networks. To learn, the three baselines are made shallow, and the proposed
+network narrow at the small sizes: no kind of layer goes, and what takes minutes to compile and to run takes seconds.
 """
 
 import sys
@@ -25,12 +25,14 @@ from keras.src.backend.common import dtypes
 from ich_jax.models import MODELS, densenet, inception
 from ich_jax.models import mobilenet as mobilenet_module
 from ich_jax.models.layers import NORM_EPSILON, NORM_MOMENTUM, conv, dense, depthwise
+from ich_jax.models.proposed import ProposedCNN
 from ich_jax.paper.early_stopping import EarlyStopping
 from ich_jax.paper.printed import BETA1, LEARNING_RATE
 from ich_jax.paper.steps import BETA2, EPSILON, adam, join_model
 from tests.conftest import compiled_quickly
 
 BATCH, STEPS = 2, 20
+WIDTHS = (64, 128, 256, 512)
 SEPARABLE_WIDTHS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 DENSE_LAYERS = (6, 12, 24, 16)
 INCEPTIONS = (  # GoogLeNet's own Table 1: 1×1, 3×3 reduce, 3×3, 5×5 reduce, 5×5, pool
@@ -50,7 +52,7 @@ def proposed(x):
     x = layers.Conv2D(64, 7, strides=2, padding="same", activation="relu", name="stem.conv")(x)
     x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
     x = layers.BatchNormalization(name="stem.norm")(x)
-    for k, width in enumerate((64, 128, 256, 512)):
+    for k, width in enumerate(WIDTHS):
         x = layers.Conv2D(width, 1, activation="relu", name=f"blocks.{k}.reduce")(x)
         x = layers.Conv2D(width, 3, padding="same", activation="relu", name=f"blocks.{k}.conv")(x)
         x = layers.BatchNormalization(name=f"blocks.{k}.norm")(x)
@@ -248,7 +250,7 @@ def test_a_network_counts_and_answers_as_its_twin(name, size):
 
 
 @pytest.fixture
-def shallow(monkeypatch):
+def small(monkeypatch, size):
     here = sys.modules[__name__]
     for module, name in ((densenet, "LAYERS"), (here, "DENSE_LAYERS")):
         monkeypatch.setattr(module, name, (2, 2, 2, 2))
@@ -256,11 +258,15 @@ def shallow(monkeypatch):
     monkeypatch.setattr(here, "INCEPTIONS", INCEPTIONS[:3])
     monkeypatch.setattr(mobilenet_module, "SEPARABLE", mobilenet_module.SEPARABLE[:4])
     monkeypatch.setattr(here, "SEPARABLE_WIDTHS", SEPARABLE_WIDTHS[:4])
+    if size < 224:
+        narrow = (8, 16, 32, 64)
+        monkeypatch.setitem(MODELS, "proposed", partial(ProposedCNN, widths=narrow))
+        monkeypatch.setattr(here, "WIDTHS", narrow)
 
 
 @pytest.mark.slow
 @networks_and_sizes(224, 48, 33)
-def test_a_network_learns_as_its_twin(shallow, name, size):
+def test_a_network_learns_as_its_twin(small, name, size):
     """At 224 one step, at the small sizes twenty."""
     (structure, params, statistics), (other, theirs, their_statistics) = pair(name, size)
     trained, moving, batch = other.trainable_variables, other.non_trainable_variables, data(size)

@@ -35,7 +35,7 @@ def leaves(tree) -> int:
     return sum(x.size for x in jax.tree.leaves(tree))
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in MODELS])
 def network(request):
     """(name, structure, state, compiled steps) at 64×64; of DenseNet121 a shallow one, which compiles in seconds."""
     structures, optimizer = [], adam(1e-3, 0.9)

@@ -168,11 +168,17 @@ class Killed(BaseException):
     """Stands for a kill: nothing in the code catches it."""
 
 
+@pytest.fixture(scope="module")
+def never_killed(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("phantom") / "whole"
+    make_phantom(out, 60, seed=4)
+    return out
+
+
 @pytest.mark.parametrize(
     "place", ["write_patient before", "write_patient after", "write_csv", "write_json", "journal cut"]
 )
-def test_killed_and_run_again_it_ends_the_same(tmp_path, monkeypatch, place):
-    make_phantom(tmp_path / "whole", 60, seed=4)
+def test_killed_and_run_again_it_ends_the_same(never_killed, tmp_path, monkeypatch, place):
     name = place.split()[0] if place != "journal cut" else "write_patient"
     function, calls = getattr(dataset, name), [0]
 
@@ -195,7 +201,7 @@ def test_killed_and_run_again_it_ends_the_same(tmp_path, monkeypatch, place):
         journal.write_text(journal.read_text(encoding="utf-8")[:-100], encoding="utf-8")
     assert not (tmp_path / "killed" / "phantom.json").exists()
     make_phantom(tmp_path / "killed", 60, seed=4)
-    assert contents(tmp_path / "killed") == contents(tmp_path / "whole")
+    assert contents(tmp_path / "killed") == contents(never_killed)
 
 
 def test_clean_leaves_the_broken_ones_out():
@@ -262,9 +268,10 @@ def test_what_cannot_be_done_is_said_in_one_line(tmp_path, monkeypatch):
     assert len(make_phantom(tmp_path / "none", 2, 0)) == 2, "with room again the same folder will do"
 
 
-def test_a_folder_is_one_processes_and_a_kill_does_not_block_it(tmp_path):
+def test_a_folder_is_one_processes_and_a_kill_does_not_block_it(never_killed, tmp_path):
     out = tmp_path / "p"
-    command = [sys.executable, "-m", "ich_jax.phantom", "--out", str(out), "--slices", "60", "--workers", "1"]
+    command = [sys.executable, "-m", "ich_jax.phantom", "--out", str(out)]
+    command += ["--slices", "60", "--seed", "4", "--workers", "1"]
     first = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not (out / "unfinished.csv").exists():
         assert first.poll() is None
@@ -275,8 +282,7 @@ def test_a_folder_is_one_processes_and_a_kill_does_not_block_it(tmp_path):
     first.kill()
     first.wait()
     subprocess.run(command, check=True, capture_output=True)
-    make_phantom(tmp_path / "whole", 60, seed=0)
-    assert contents(out) == contents(tmp_path / "whole")
+    assert contents(out) == contents(never_killed)
 
 
 @pytest.mark.parametrize("name", ["phantom.json", "truth.csv", "unfinished.csv"])
@@ -303,7 +309,7 @@ def test_the_command(tmp_path, capsys):
 
 
 @pytest.fixture
-def small_default(tmp_path, monkeypatch):
+def small_default(narrow, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(dataset.DEFAULT, "slices", 160)
     monkeypatch.setattr(dataset, "DEFAULT_IMAGE_SIZE", 32)
@@ -331,7 +337,7 @@ def test_without_data_it_trains_on_a_phantom_and_says_so(small_default, capsys):
     assert "PHANTOM" in capsys.readouterr().out
 
 
-def test_data_of_ones_own_gets_the_papers_settings(toy, tmp_path, capsys):
+def test_data_of_ones_own_gets_the_papers_settings(narrow, toy, tmp_path, capsys):
     run = train.main(["--data", str(toy), "--epochs", "1", "--out", str(tmp_path / "a")])
     assert (run.settings.learning_rate, run.settings.batch_size, run.settings.split) == (1e-5, 32, "image")
     assert "PHANTOM" not in capsys.readouterr().out
