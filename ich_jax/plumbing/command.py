@@ -1,9 +1,12 @@
 """What goes wrong outside the code: one exception type, and how a command reports it."""
 
+import _thread
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
+from typing import Any
 
 
 class InputError(Exception):
@@ -30,6 +33,7 @@ def run_command(main: Callable[[], object], interrupted: str = "stopped", *, at_
         at_once: leave without Python's clearing up after Ctrl-C: for libraries whose own threads crash under it.
     """
     speak_utf8()
+    sys.unraisablehook = _interrupt_again
     try:
         main()
         sys.stdout.flush()
@@ -47,6 +51,15 @@ def run_command(main: Callable[[], object], interrupted: str = "stopped", *, at_
         if at_once:
             os._exit(130)
         sys.exit(130)
+
+
+def _interrupt_again(unraisable: Any) -> None:
+    """Python drops exceptions in callbacks, JAX's at a garbage collection for one. A Ctrl-C that falls into one comes
+    again a moment later."""
+    if unraisable.exc_type is KeyboardInterrupt:
+        threading.Timer(0.05, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def speak_utf8() -> None:

@@ -46,6 +46,7 @@ INCEPTIONS = (  # GoogLeNet's own Table 1: 1×1, 3×3 reduce, 3×3, 5×5 reduce,
     (256, 160, 320, 32, 128, 128),
     (384, 192, 384, 48, 128, 128),
 )
+POOL_BEFORE = (2, 7)
 
 
 def proposed(x):
@@ -104,7 +105,7 @@ def inception_v1(x):
     x = convolved(convolved(x, 64, 1, "reduce"), 192, 3, "conv")
     x = layers.MaxPooling2D(3, strides=2)(x)
     for k, (one, three_reduce, three, five_reduce, five, pool) in enumerate(INCEPTIONS):
-        if k in (2, 7):
+        if k in POOL_BEFORE:
             x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
         name = f"inceptions.{k}"
         pooled = layers.MaxPooling2D(3, strides=1, padding="same")(x)
@@ -253,11 +254,12 @@ def test_a_network_counts_and_answers_as_its_twin(name, size):
 def small(monkeypatch, size):
     here = sys.modules[__name__]
     for module, name in ((densenet, "LAYERS"), (here, "DENSE_LAYERS")):
-        monkeypatch.setattr(module, name, (2, 2, 2, 2))
-    monkeypatch.setattr(inception, "MODULES", inception.MODULES[:4])  # two modules, a pool, one more
-    monkeypatch.setattr(here, "INCEPTIONS", INCEPTIONS[:3])
-    monkeypatch.setattr(mobilenet_module, "SEPARABLE", mobilenet_module.SEPARABLE[:4])
-    monkeypatch.setattr(here, "SEPARABLE_WIDTHS", SEPARABLE_WIDTHS[:4])
+        monkeypatch.setattr(module, name, (2, 1))
+    monkeypatch.setattr(inception, "MODULES", inception.MODULES[1:4])  # a module, a pool, another
+    monkeypatch.setattr(here, "INCEPTIONS", INCEPTIONS[1:3])
+    monkeypatch.setattr(here, "POOL_BEFORE", (1,))
+    monkeypatch.setattr(mobilenet_module, "SEPARABLE", mobilenet_module.SEPARABLE[:2])
+    monkeypatch.setattr(here, "SEPARABLE_WIDTHS", SEPARABLE_WIDTHS[:2])
     if size < 224:
         narrow = (8, 16, 32, 64)
         monkeypatch.setitem(MODELS, "proposed", partial(ProposedCNN, widths=narrow))

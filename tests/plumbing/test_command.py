@@ -34,6 +34,28 @@ def test_a_bug_keeps_its_traceback():
         run_command(lambda: 1 / 0)
 
 
+def test_a_ctrl_c_that_falls_into_a_callback_is_not_lost():
+    code = """
+import gc, signal, time
+from ich_jax.plumbing.command import run_command
+
+def callback(phase, info):
+    gc.callbacks.remove(callback)
+    signal.raise_signal(signal.SIGINT)
+
+def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    gc.callbacks.append(callback)
+    gc.collect()
+    for _ in range(600):
+        time.sleep(0.1)
+
+run_command(main)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr.strip()) == (130, "stopped")
+
+
 @pytest.mark.parametrize("encoding", ["cp1254", "ascii", "utf-8"])
 def test_any_terminal_gets_utf8_and_no_command_dies_of_it(encoding):
     code = "from ich_jax.plumbing.command import run_command; run_command(lambda: print('≤ β → Ş \\udcff'))"
