@@ -6,6 +6,7 @@ Measured by `benchmarks/train_step.py`.
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +25,20 @@ def conv(inputs: int, outputs: int, size: int, stride: int = 1, *, rngs: nnx.Rng
 
 def conv_1x1(inputs: int, outputs: int, *, rngs: nnx.Rngs) -> nnx.Linear:
     """A 1×1 convolution with bias: one matrix product over the channels of every pixel."""
-    return nnx.Linear(inputs, outputs, kernel_init=GLOROT, rngs=rngs)
+    return nnx.Linear(inputs, outputs, kernel_init=GLOROT, dot_general=_product, rngs=rngs)
+
+
+def _product(x: jax.Array, kernel: jax.Array, dimension_numbers: tuple, **options: Any) -> jax.Array:
+    """`lax.dot_general` over the last axis of x. On a CPU of a list of pixels that XLA has to write out first: as part
+    of what lies around it, the product of the kernel's gradient is slow."""
+
+    def of_pixels(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        pixels = lax.optimization_barrier(x.reshape(-1, x.shape[-1]))
+        products = lax.dot_general(pixels, kernel, (((1,), (0,)), ((), ())), **options)
+        return products.reshape(*x.shape[:-1], kernel.shape[-1])
+
+    general = partial(lax.dot_general, dimension_numbers=dimension_numbers, **options)
+    return lax.platform_dependent(x, kernel, cpu=of_pixels, default=general)
 
 
 def depthwise(channels: int, size: int, stride: int = 1, *, rngs: nnx.Rngs) -> nnx.Conv:
