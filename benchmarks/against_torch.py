@@ -1,4 +1,4 @@
-"""`python -m benchmarks.against_torch`: one training step of the proposed network here and in PyTorch, side by side.
+"""`python -m benchmarks.against_torch`: one training step of a network here and in PyTorch, side by side.
 
 The same layers, weights, batch, loss and Adam; the losses of the first steps must agree. Then the two take steps in
 turn, in one process, so that neighbours on the machine slow both alike. PyTorch is not among the requirements:
@@ -16,82 +16,18 @@ import numpy as np
 from flax import nnx
 
 from benchmarks.machine import describe_machine, print_table
-from ich_jax.models.layers import NORM_EPSILON, NORM_MOMENTUM
-from ich_jax.models.proposed import WIDTHS, ProposedCNN
+from benchmarks.torch_networks import torch, torch_network
+from ich_jax.models import MODELS
 from ich_jax.paper.printed import BETA1, LEARNING_RATE
 from ich_jax.paper.steps import BETA2, EPSILON, Batch, adam, compile_steps, no_sums, split_model
 from ich_jax.plumbing.command import InputError, run_command
-
-try:
-    import torch
-    from torch import nn
-    from torch.nn import functional
-except ImportError:
-    torch = None
 
 CHECKED_STEPS = 3
 TOLERANCE = 1e-4  # relative, of the loss of each checked step
 
 
-def same_padding(x: "torch.Tensor", size: int, stride: int) -> "torch.Tensor":
-    """Zeros around (B, C, H, W) as Keras's 'same' has them: where their number is odd, one more at the end."""
-    total = [max((-(-side // stride) - 1) * stride + size - side, 0) for side in (x.shape[3], x.shape[2])]
-    return functional.pad(x, [pad for both in total for pad in (both // 2, both - both // 2)])
-
-
-def torch_network(model: ProposedCNN) -> "nn.Module":
-    """The proposed network in PyTorch, channels last, with the weights of `model`."""
-
-    def norm(channels: int) -> nn.Module:
-        return nn.BatchNorm2d(channels, eps=NORM_EPSILON, momentum=1 - NORM_MOMENTUM)
-
-    class Block(nn.Module):
-        def __init__(self, channels: int, width: int):
-            super().__init__()
-            self.reduce = nn.Conv2d(channels, width, 1)
-            self.conv = nn.Conv2d(width, width, 3, padding=1)
-            self.norm = norm(width)
-            self.expand = nn.Conv2d(width, 4 * width, 1)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            x = functional.relu(self.reduce(x))
-            x = self.norm(functional.relu(self.conv(x)))
-            x = functional.relu(self.expand(x))
-            return functional.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
-
-    class Network(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.stem = nn.ModuleDict({"conv": nn.Conv2d(3, 64, 7, stride=2), "norm": norm(64)})
-            inputs = (64, *(4 * width for width in WIDTHS))
-            self.blocks = nn.ModuleList(map(Block, inputs, WIDTHS))
-            self.dense = nn.Linear(*model.dense.kernel.shape)
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            x = images.permute(0, 3, 1, 2).float() / 255
-            x = functional.relu(self.stem["conv"](same_padding(x, 7, 2)))
-            # Of an even side 'same' lets the last window hang over the end, of an odd one the first as well.
-            x = functional.max_pool2d(x, 3, stride=2, padding=x.shape[2] % 2, ceil_mode=True)
-            x = self.stem["norm"](x)
-            for block in self.blocks:
-                x = block(x)
-            return self.dense(x.permute(0, 2, 3, 1).flatten(1))
-
-    network = Network()
-    ours = {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in nnx.to_flat_state(nnx.state(model))}
-    names = {"kernel": "weight", "scale": "weight", "mean": "running_mean", "var": "running_var"}
-    theirs = network.state_dict()
-    for name, tensor in ours.items():
-        layer, kind = name.rsplit(".", 1)
-        target = theirs[f"{layer}.{names.get(kind, kind)}"]
-        if kind == "kernel":
-            tensor = np.moveaxis(tensor, (-1, -2), (0, 1))  # H, W, in, out → out, in, H, W
-        target.copy_(torch.from_numpy(tensor.reshape(target.shape).copy()))
-    return network.to(memory_format=torch.channels_last)
-
-
 def torch_step(
-    model: ProposedCNN,
+    model: nnx.Module,
     images: np.ndarray,
     classes: np.ndarray,
     device: str = "cpu",
@@ -107,7 +43,7 @@ def torch_step(
     def step() -> torch.Tensor:
         optimizer.zero_grad()
         with torch.autocast(device, torch.bfloat16, enabled=bfloat16):
-            loss = functional.cross_entropy(forward(batch), wanted)
+            loss = torch.nn.functional.cross_entropy(forward(batch), wanted)
         loss.backward()
         optimizer.step()
         return loss.detach()
@@ -115,7 +51,7 @@ def torch_step(
     return step
 
 
-def jax_step(model: ProposedCNN, images: np.ndarray, classes: np.ndarray) -> Callable[[], float]:
+def jax_step(model: nnx.Module, images: np.ndarray, classes: np.ndarray) -> Callable[[], float]:
     optimizer = adam(keras_epsilon=False)  # PyTorch's Adam is Optax's
     structure, state = split_model(model, optimizer)
     train = compile_steps(structure, optimizer).train
@@ -145,6 +81,7 @@ def seconds(step: Callable[[], Any]) -> float:
 
 def main(argv: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.against_torch", description=__doc__.splitlines()[0])
+    parser.add_argument("--model", choices=MODELS, default="proposed", help="(default: proposed)")
     parser.add_argument("--batch-size", type=int, default=32, help="(default: 32)")
     parser.add_argument("--size", type=int, default=224, help="side of the images in pixels (default: 224)")
     parser.add_argument("--rounds", type=int, default=15, help="steps that each takes, in turn (default: 15)")
@@ -154,7 +91,9 @@ def main(argv: list[str] | None = None) -> dict:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (args.batch_size, args.size, args.size, 3), np.uint8)
     classes = rng.integers(0, 6, args.batch_size, np.int32)
-    model = ProposedCNN(args.size, rngs=nnx.Rngs(0))
+    model = MODELS[args.model](args.size, rngs=nnx.Rngs(0))
+    if args.model == "inception_v1":
+        model.dropout = nnx.Dropout(0.0)  # the two draw from other streams
     steps = {"here": jax_step(model, images, classes), "PyTorch": torch_step(model, images, classes)}
     losses = check_equal(steps)
     times = {name: [] for name in steps}
@@ -163,7 +102,8 @@ def main(argv: list[str] | None = None) -> dict:
             times[name].append(seconds(step))
     # Of each round the ratio, then their median: a busy neighbour slows both sides of a round.
     ratio = float(np.median(np.divide(times["here"], times["PyTorch"])))
-    print(f"batch {args.batch_size}, {args.size}×{args.size}; {describe_machine()}, PyTorch {torch.__version__}")
+    what = f"{args.model}, batch {args.batch_size}, {args.size}×{args.size}"
+    print(f"{what}; {describe_machine()}, PyTorch {torch.__version__}")
     print(f"equal losses in {CHECKED_STEPS} steps: {', '.join(f'{loss:.5f}' for loss in losses)}")
     header = ("step", "median ms", "best ms", "images/s")
     print_table(

@@ -1,8 +1,8 @@
 """`python -m benchmarks.gpu`: what a GPU makes of this project, in one command of at most eight minutes.
 
 Training and evaluation of the networks at several batch sizes in both precisions, the memory that each program plans,
-the images that reach the device, the paper's nine epochs in minutes, and, if PyTorch is here, the proposed network in
-PyTorch (channels last, compiled; bfloat16 through autocast). The most telling measurements come first; what the time
+the images that reach the device, the paper's nine epochs in minutes, and, if PyTorch is here, the same networks in it
+(channels last, compiled; bfloat16 through autocast). The most telling measurements come first; what the time
 does not reach is named. It also runs on a CPU, slowly.
 """
 
@@ -55,11 +55,11 @@ def here(name: str, precision: str, size: int, batch_size: int, steps: int) -> d
     }
 
 
-def in_torch(precision: str, size: int, batch_size: int, steps: int) -> dict:
+def in_torch(name: str, precision: str, size: int, batch_size: int, steps: int) -> dict:
     torch = against_torch.torch
     device = "cuda" if torch.cuda.is_available() else "cpu"
     step = against_torch.torch_step(
-        against_torch.ProposedCNN(size, rngs=nnx.Rngs(0)),
+        MODELS[name](size, rngs=nnx.Rngs(0)),
         *random_batch(size, batch_size),
         device=device,
         bfloat16=precision == "bfloat16",
@@ -83,9 +83,12 @@ def measurements(args: argparse.Namespace) -> Iterator[tuple[str, partial]]:
             for name in names:
                 what = f"{name}, batch {batch_size}, {precision}"
                 yield what, partial(here, name, precision, args.size, batch_size, args.steps)
-            if against_torch.torch is not None and "proposed" in names:
-                what = f"PyTorch: proposed, batch {batch_size}, {precision}"
-                yield what, partial(in_torch, precision, args.size, batch_size, args.steps)
+        if against_torch.torch is None:
+            continue
+        for precision in PRECISIONS:
+            for name in names:
+                what = f"PyTorch: {name}, batch {batch_size}, {precision}"
+                yield what, partial(in_torch, name, precision, args.size, batch_size, args.steps)
 
 
 def feed(folder: Path, batch_sizes: list[int], count: int) -> dict[str, float]:

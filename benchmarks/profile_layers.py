@@ -14,8 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from benchmarks.against_torch import functional, same_padding, seconds, torch, torch_network
+from benchmarks.against_torch import seconds
 from benchmarks.machine import describe_machine, print_table
+from benchmarks.torch_networks import average_pool, max_pool, torch, torch_network
 from ich_jax.models.layers import average_pool_2x2, max_pool_3x3
 from ich_jax.models.proposed import WIDTHS, ProposedCNN
 from ich_jax.plumbing.command import run_command
@@ -47,14 +48,14 @@ def our_layer(kind: str, module: nnx.Module, x: jax.Array) -> jax.Array:
 def torch_layer(kind: str, module: Any, x: Any) -> Any:
     match kind:
         case "max-pool":
-            return functional.max_pool2d(x, 3, stride=2, padding=x.shape[2] % 2, ceil_mode=True)
+            return max_pool(x)
         case "average-pool":
-            return functional.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
+            return average_pool(x)
         case "norm":
             return module(x)
         case "dense":
             return module(x.permute(0, 2, 3, 1).flatten(1))
-    return functional.relu(module(same_padding(x, 7, 2) if x.shape[1] == 3 else x))
+    return torch.relu(module(x))
 
 
 def our_runs(model: ProposedCNN, name: str, x: jax.Array) -> tuple[Runs, jax.Array]:
