@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 def main(argv: list[str] | None = None) -> "Run":
     parser = argparse.ArgumentParser(
         prog="python -m ich_jax.train",
+        allow_abbrev=False,
         description="Train a network on a prepared folder with the paper's settings; without --data on a phantom.",
     )
     parser.add_argument(
@@ -24,7 +25,7 @@ def main(argv: list[str] | None = None) -> "Run":
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run in --out; without --out with the newest in runs/, unless that is finished",
+        help="go on with the run in --out; without --out with the newest in runs/, if of these data and unfinished",
     )
     add_options(parser)
     parser.add_argument("--devices", type=count_or_all, default="all", help=DEVICES_HELP)
@@ -52,7 +53,13 @@ def main(argv: list[str] | None = None) -> "Run":
     from ich_jax.training.folders import unfinished_folder, unused_folder
     from ich_jax.training.run import train
 
-    out = out or (unfinished_folder() if resume else None) or unused_folder()
+    if resume and not out:
+        from ich_jax.phantom.dataset import DEFAULT_FOLDER
+
+        out = unfinished_folder(Path(data) if data else DEFAULT_FOLDER / "prepared")
+        if out:
+            print(f"going on with {out}")
+    out = out or unused_folder()
     start = given.pop("preset", None)
     if resume and (out / "config.json").exists():
         before, found = read_config(out)
@@ -69,5 +76,5 @@ def main(argv: list[str] | None = None) -> "Run":
 
 if __name__ == "__main__":
     run_command(
-        main, "stopped; finished epochs are kept: the same command with --resume goes on from there", at_once=True
+        main, "stopped; finished epochs are kept: `make train`, or this command with --resume, goes on", at_once=True
     )

@@ -92,6 +92,10 @@ def main() -> None:
         what = "ICH_JAX_SMALL=1 would put meaningless numbers into the notebooks"
         raise common.InputError(f"{what}; run the .py files instead")
     wanted = sys.argv[1:]
+    for number in wanted:
+        if not any(path.name.startswith(number) for path in sources()):
+            names = ", ".join(path.name[:2] for path in sources())
+            raise common.InputError(f"{number}: no such tutorial; there are {names}")
     common.start()  # makes the phantom, so that no tutorial's time contains it
     folder = common.out().resolve() if common.GIVEN else HERE
     folder.mkdir(parents=True, exist_ok=True)

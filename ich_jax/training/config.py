@@ -124,12 +124,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="settings to start from; the other options replace single ones (default: paper with --data, else phantom)",
     )
     for one in fields(Settings):
+        default, phantoms = one.default, PRESETS["phantom"].get(one.name, one.default)
+        defaults = f"default: {default}" if phantoms == default else f"default: {default}, on the phantom {phantoms}"
         parser.add_argument(
             f"--{one.name.replace('_', '-')}",
             choices=one.metadata.get("choices"),
             type=str if "choices" in one.metadata else option_type(one.name),
             default=argparse.SUPPRESS,
-            help=f"{one.metadata['help']} (default: {one.default})",
+            help=f"{one.metadata['help']} ({defaults})",
         )
 
 

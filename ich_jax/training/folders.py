@@ -5,6 +5,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from ich_jax.training.config import read_config
 from ich_jax.training.outcome import is_finished
 
 RUNS = Path("runs")
@@ -16,9 +17,11 @@ def unused_folder() -> Path:
     return RUNS / f"{time.strftime('%Y-%m-%d_%H%M%S')}_{os.getpid()}"
 
 
-def unfinished_folder() -> Path | None:
-    """The newest run, if it is not finished."""
+def unfinished_folder(data: Path) -> Path | None:
+    """The newest run, if it is not finished and of this prepared folder."""
     if not LATEST.is_symlink() or not LATEST.exists() or is_finished(LATEST):
+        return None
+    if (LATEST / "config.json").exists() and Path(read_config(LATEST)[1].data) != data.resolve():
         return None
     return RUNS / os.readlink(LATEST)
 

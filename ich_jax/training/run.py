@@ -37,7 +37,7 @@ from ich_jax.training.config import (
     write_config,
 )
 from ich_jax.training.devices import Devices, choose_devices, in_step, is_first
-from ich_jax.training.folders import RUNS, point_to
+from ich_jax.training.folders import LATEST, RUNS, point_to
 from ich_jax.training.inference import answer
 from ich_jax.training.loop import Progress, fit
 from ich_jax.training.network import Network, build, weights_key
@@ -113,8 +113,8 @@ def train(
         if is_first():
             write_config(out, settings, found)
         in_step("the folder is claimed")
-        if is_first() and out.parent == RUNS and not point_to(out):
-            say(f"note: {RUNS / 'latest'} could not be made to lead to this run")
+        if is_first() and out.parent == RUNS and out != LATEST and not point_to(out):
+            say(f"note: {LATEST} could not be made to lead to this run")
         try:
             progress = _fit(settings, found, network, prepared, rows, out, cache, say)
             run = _at_best(out, settings, found, network, progress)

@@ -82,7 +82,10 @@ def test_typed_twice_it_makes_two_runs_and_latest_leads_to_the_newest(narrow, to
     assert len(os.listdir("runs")) == 3
     (second / "metrics.json").unlink()  # as a kill just before the end leaves it
     assert train.main([*command, "--resume"]).folder == second
+    assert f"going on with {second}" in capsys.readouterr().out
     assert (second / "metrics.json").exists()
+    train.main([*command, "--resume", "--out", "runs/latest"])
+    assert Path("runs/latest").resolve() == second.resolve()
     assert evaluate.main(["runs/latest"])["slices"] == 24
 
 

@@ -208,7 +208,7 @@ def test_ctrl_c_while_compiling_is_one_line(toy, tmp_path):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert stderr.strip() == "stopped; finished epochs are kept: the same command with --resume goes on from there"
+    assert stderr.strip() == "stopped; finished epochs are kept: `make train`, or this command with --resume, goes on"
 
 
 def test_resume_goes_on_with_the_same_settings_only(toy, copy):
