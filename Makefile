@@ -1,7 +1,7 @@
 # make train                    no data needed: make a phantom (synthetic slices), train the paper's network on it, report;
 #                               stopped, it goes on when run again
 # make train SOURCE=…           the same on real slices: prepare a folder or zip in the layout of the Kaggle download
-# make test                     style and all tests but the next two
+# make test                     style and all tests but the next
 # make test-tutorials           the nine tutorials in a small setting, on a phantom and on what passes for real data
 # make check                    style, and the tests of ich_jax/paper: within a minute
 # make tutorials                run the tutorials and write their notebooks anew (ONLY="02 05": these)

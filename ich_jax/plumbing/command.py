@@ -57,6 +57,7 @@ def _interrupt_again(unraisable: Any) -> None:
     """Python drops exceptions in callbacks, JAX's at a garbage collection for one. A Ctrl-C that falls into one comes
     again a moment later."""
     if unraisable.exc_type is KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever meant to answer one only has not
         threading.Timer(0.05, _thread.interrupt_main).start()
     else:
         sys.__unraisablehook__(unraisable)

@@ -34,10 +34,13 @@ def test_a_bug_keeps_its_traceback():
         run_command(lambda: 1 / 0)
 
 
-def test_a_ctrl_c_that_falls_into_a_callback_is_not_lost():
-    code = """
+@pytest.mark.parametrize("block", ["nullcontext()", "_one_ctrl_c()"])  # the second ignores what comes after the first
+def test_a_ctrl_c_that_falls_into_a_callback_is_not_lost(block):
+    code = f"""
 import gc, signal, time
+from contextlib import nullcontext
 from ich_jax.plumbing.command import run_command
+from ich_jax.plumbing.parallel import _one_ctrl_c
 
 def callback(phase, info):
     gc.callbacks.remove(callback)
@@ -46,9 +49,10 @@ def callback(phase, info):
 def main():
     signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.callbacks.append(callback)
-    gc.collect()
-    for _ in range(600):
-        time.sleep(0.1)
+    with {block}:
+        gc.collect()
+        for _ in range(600):
+            time.sleep(0.1)
 
 run_command(main)
 """
