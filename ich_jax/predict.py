@@ -1,4 +1,4 @@
-"""`python -m ich_jax.predict RUN FILE…`: six class probabilities for each DICOM slice."""
+"""`python -m ich_jax.predict RUN FILE…`: six class probabilities for each DICOM slice, and a line for each series."""
 
 import argparse
 import json
@@ -7,53 +7,56 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ich_jax.paper.printed import CLASSES
 from ich_jax.plumbing.command import InputError, run_command
 
 PHANTOM_NETWORK = "trained on a PHANTOM: it has seen synthetic slices only, and says nothing about real ones"
 
 
-def main(argv: list[str] | None = None) -> list[dict]:
+def main(argv: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(
         prog="python -m ich_jax.predict",
-        description="Class probabilities for DICOM slices. A file that cannot be read is reported and the rest go on.",
+        description="Class probabilities for DICOM slices, series by series in the order of the body. A file that "
+        "cannot be read is reported and the rest go on.",
     )
     parser.add_argument("run", type=Path, help="run folder, from `python -m ich_jax.train`")
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="DICOM files, or folders of them")
-    parser.add_argument("--json", action="store_true", help="a JSON list instead of a table")
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="DICOM files, folders or zips of them")
+    parser.add_argument("--json", action="store_true", help="a JSON object instead of a table")
+    parser.add_argument("--no-repair", action="store_true", help="do not undo the wrap-around of 12-bit values")
     args = parser.parse_args(argv)
 
-    from ich_jax.data.source import find_files
+    from ich_jax.data.find import find_slices, in_words
     from ich_jax.training.inference import predict
     from ich_jax.training.run import open_run
+    from ich_jax.training.series import as_line, as_table, by_series, summary
 
-    files = find_files(args.files)
+    files, left_out = find_slices(args.files)
     run = open_run(args.run)
-    phantom = {"network": PHANTOM_NETWORK} if run.found.phantom else {}
-    width = max(len(str(path)) for path in files)
-    header = f"{'file':<{width}}  {'predicted':<16}" + "".join(f"{name:>17}" for name in CLASSES)
-    if phantom:
-        header = f"{PHANTOM_NETWORK}\n{header}"
-    results = []
-    answers = predict(run.network, run.state, run.found.image_size, files)
-    for result in tqdm(answers, total=len(files), unit="slice", desc="predict", leave=False, disable=None):
-        results.append(result | phantom)
-        if args.json:
-            continue
-        if "error" in result:
-            tqdm.write(f"{result['file']}: {result['error']}", file=sys.stderr)
-            continue
-        if header:
-            tqdm.write(header)
-            header = ""
-        shares = "".join(f"{share:>17.4f}" for share in result["probabilities"].values())
-        tqdm.write(f"{result['file']:<{width}}  {result['predicted']:<16}{shares}")
+    answers = []
+    work = predict(run.network, run.state, run.found.image_size, files, not args.no_repair)
+    for answer in tqdm(work, total=len(files), unit="slice", desc="predict", leave=False, disable=None):
+        answers.append(answer)
+        if "error" in answer:
+            tqdm.write(f"{answer['file']}: {answer['error']}", file=sys.stderr)
+        elif "left_out" in answer:
+            tqdm.write(f"{answer['file']}: left out: {answer['left_out']}", file=sys.stderr)
+    series = by_series(answers)
+    summaries = [summary(slices) for slices in series]
+    answered, refused = sum(map(len, series)), sum("error" in answer for answer in answers)
+    left_out["no axial CT slice"] += len(answers) - answered - refused
+    counts = f"{answered} answered, {refused} refused{in_words(+left_out)}"
+    result = {"network": PHANTOM_NETWORK} if run.found.phantom else {}
+    in_order = [one for slices in series for one in slices]
+    in_order += [answer for answer in answers if "probabilities" not in answer]
+    result |= {"slices": in_order, "series": summaries, "counts": counts}
     if args.json:
-        print(json.dumps(results, indent=2))
-    bad = sum("error" in result for result in results)
-    if bad:
-        raise InputError(f"{bad} of {len(results)} files could not be read")
-    return results
+        print(json.dumps(result, indent=2))
+    else:
+        print(*filter(None, [result.get("network")]), *as_table(series), "", *map(as_line, summaries), counts, sep="\n")
+    if refused:
+        raise InputError(f"{refused} of {len(answers)} files could not be read")
+    if not answered:
+        raise InputError(f"no axial CT slice among {len(answers)} files")
+    return result
 
 
 if __name__ == "__main__":

@@ -8,13 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ich_jax.data.unfinished import Candidate, Unfinished
 from ich_jax.paper.printed import CLASSES, TYPES
 
 
-def make_dicom(stored: np.ndarray | None = None, *, explicit: bool = True, drop: tuple[str, ...] = (), **tags) -> bytes:
+def make_dicom(
+    stored: np.ndarray | None = None,
+    *,
+    explicit: bool = True,
+    big_endian: bool = False,
+    drop: tuple[str, ...] = (),
+    **tags,
+) -> bytes:
     """A DICOM file in RSNA's manner; `tags` replaces header fields, `drop` leaves some out."""
     if stored is None:
         stored = np.arange(64, dtype=np.int16).reshape(8, 8)
@@ -22,9 +29,8 @@ def make_dicom(stored: np.ndarray | None = None, *, explicit: bool = True, drop:
     dataset.file_meta = pydicom.dataset.FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
     dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
-    dataset.file_meta.TransferSyntaxUID = tags.pop(
-        "TransferSyntaxUID", ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
-    )
+    native = ExplicitVRBigEndian if big_endian else ExplicitVRLittleEndian if explicit else ImplicitVRLittleEndian
+    dataset.file_meta.TransferSyntaxUID = tags.pop("TransferSyntaxUID", native)
     fields = {
         "SOPInstanceUID": "ID_000000001",
         "Modality": "CT",
@@ -41,7 +47,7 @@ def make_dicom(stored: np.ndarray | None = None, *, explicit: bool = True, drop:
         "PixelRepresentation": int(stored.dtype == np.int16),
         "RescaleIntercept": "-1024",
         "RescaleSlope": "1",
-        "PixelData": stored.tobytes(),
+        "PixelData": (stored.byteswap() if big_endian else stored).tobytes(),
     } | tags
     with pydicom.config.disable_value_validation(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -54,7 +60,7 @@ def make_dicom(stored: np.ndarray | None = None, *, explicit: bool = True, drop:
         buffer = io.BytesIO()
         dataset.preamble = bytes(128)
         # Forced, because some of these files are meant to be wrong.
-        dataset.save_as(buffer, implicit_vr=not explicit, little_endian=True, force_encoding=True)
+        dataset.save_as(buffer, implicit_vr=not explicit, little_endian=not big_endian, force_encoding=True)
     return buffer.getvalue()
 
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, TextIO
 import numpy as np
 from matplotlib.figure import Figure
 
+from ich_jax.data.find import read_entry
 from ich_jax.data.prepared import Prepared, open_prepared
-from ich_jax.data.source import KAGGLE_ROOT, Source, open_source, read_entry
+from ich_jax.data.source import KAGGLE_ROOT, Source, open_source
 from ich_jax.phantom.dataset import DEFAULT, DEFAULT_IMAGE_SIZE, make_phantom, read_truth
 from ich_jax.phantom.patients import plan
 from ich_jax.phantom.scanner import scan
@@ -208,8 +209,7 @@ def dicom(image_id: str) -> Path:
         return member
     path = out() / "dicom" / f"{image_id}.dcm"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(source.archive, "rb") as archive:
-        path.write_bytes(read_entry(archive, member))
+    path.write_bytes(read_entry(member))
     return path
 
 

@@ -1,8 +1,10 @@
 """From DICOM files and a label CSV to a prepared folder.
 
-dicom        one DICOM file → one slice in Hounsfield units
+hounsfield   stored values → Hounsfield units
+dicom        one DICOM file → one axial CT slice
+find         the slices below a folder or in a zip
 labels       the label CSV → one class per slice
-source       a Kaggle-shaped folder, or the Kaggle zip read in place
+source       slices and their labels together
 preprocess   one slice → the network's image
 preparing    all of a source → a prepared folder
 unfinished   a prepared folder in the making

@@ -1,38 +1,66 @@
-"""One DICOM file → one slice in Hounsfield units. The only file that reads DICOM.
+"""One DICOM file → one axial CT slice. The only file that reads DICOM.
 
-Files come from anywhere, so nothing in them is believed: every way of being broken ends in `SliceError`.
-Section numbers below are those of the DICOM standard, part 3 (PS3.3).
+Files come from anywhere, so nothing in them is believed: every way of being broken ends in `SliceError`, and what is
+whole but no axial CT slice in `NotAxialCT`. Section numbers are those of the DICOM standard, part 3 (PS3.3).
 """
 
 import io
 import logging
 import math
 import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import BinaryIO
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
 import pydicom.pixels
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.multival import MultiValue
+from pydicom.uid import (
+    JPEG2000,
+    UID,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
+from pydicom.valuerep import VR
 
+from ich_jax.data.hounsfield import Encoding, looks_wrapped
 from ich_jax.paper.windowing import AIR_HU
 from ich_jax.plumbing.command import InputError
 
 MAX_SIDE = 4096  # pixels; RSNA's largest slice is 768 × 768. A damaged header can ask for 65,535 × 65,535.
 PHANTOM_MARK = "ICH_JAX_PHANTOM"  # in every synthetic file's header, so that none passes for a real slice
 MAX_FILE_BYTES = 64 * 2**20
+HEAD_BYTES = 1024  # of a file, enough to tell what it is
 NOISE_STEP_HU, ROWS_APART = 400, 8  # see require_picture
-DEFLATED_SYNTAX = b"1.2.840.10008.1.2.1.99"
+NO_CT_HU = 60_000
+LEAST_COSINE = 0.5  # between the axis of the body and the normal of an axial slice: 60°, gantries tilt by 30
+
+DEFLATED = b"1.2.840.10008.1.2.1.99"
+DICOMDIR = b"1.2.840.10008.1.3.10"
+NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+COMPRESSED = (
+    RLELossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    JPEG2000Lossless,
+    JPEG2000,
+)
+DECODERS = "pip install -r requirements-compressed.txt"
 
 REQUIRED_TAGS = (
-    "SOPInstanceUID",
-    "PatientID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "Rows",
@@ -54,58 +82,17 @@ class SliceError(InputError):
         super().__init__(f"{name}: {reason}")
 
 
-@dataclass(frozen=True)
-class Encoding:
-    """What turns stored values into HU (C.7.6.3 and C.11.1)."""
-
-    signed: bool
-    bits_stored: int
-    slope: float
-    intercept: float
-    inverted: bool  # MONOCHROME1: small values are shown bright (C.7.6.3.1.2)
-
-    @property
-    def dtype(self) -> np.dtype:
-        return np.dtype(np.int16 if self.signed else np.uint16)
-
-    @property
-    def wraps_around(self) -> bool:
-        """Whether these slices show the known fault that `repair_wraparound` undoes."""
-        return not self.signed and self.bits_stored == 12 and self.intercept >= -100
-
-    def to_hu(self, stored: np.ndarray, repair: bool = True) -> np.ndarray:
-        """HU = slope · stored + intercept, float32, the shape of `stored` (int16 or uint16).
-
-        Bits above `bits_stored` may hold anything and are dropped first (C.7.6.3.1.1). MONOCHROME1 is mirrored within
-        its range. With `repair`, slices that wrap around are repaired. Padding (−3024, −2000 and the like outside
-        the scanner's circle) is left: every window clips it to air.
-        """
-        unused = 16 - self.bits_stored
-        stored = (stored.astype(self.dtype) << unused >> unused).astype(np.float32)
-        if self.inverted:
-            stored = (-1 if self.signed else 2**self.bits_stored - 1) - stored
-        if repair and self.wraps_around:
-            return repair_wraparound(stored)
-        return stored * np.float32(self.slope) + np.float32(self.intercept)
-
-
-def repair_wraparound(stored: np.ndarray) -> np.ndarray:
-    """HU of a slice whose 12-bit unsigned values lost their sign.
-
-    A few thousand RSNA slices are unsigned with 12 bits and an intercept near 0, though air is −1000 HU: values
-    below zero came out 4096 too high. Adding 1000 and taking 4096 off what exceeds the 12 bits brings air back
-    to the bottom; the intercept is then −1000. (Fault and repair published by J. Howard, 2019.)
-
-    >>> repair_wraparound(np.array([40, 3096, 4095]))  # brain, air, just below water
-    array([   40, -1000,    -1])
-    """
-    shifted = stored + 1000
-    return np.where(shifted >= 4096, shifted - 4096, shifted) - 1000
+class NotAxialCT(SliceError):
+    """A DICOM file that does not claim to be what the networks know: an axial CT slice in Hounsfield units."""
 
 
 @dataclass(frozen=True)
 class StoredSlice:
-    """A slice as the file holds it: `stored` is (rows, columns), int16 or uint16, unused bits included."""
+    """A slice as the file holds it: `stored` is (rows, columns), int16 or uint16, unused bits included.
+
+    The identifiers are "" where the file has none. `along_normal` is the slice's place in mm along the normal of its
+    plane (C.7.6.2.1.1), None where the file does not tell.
+    """
 
     stored: np.ndarray
     encoding: Encoding
@@ -113,6 +100,7 @@ class StoredSlice:
     patient_id: str
     study_id: str
     series_id: str
+    along_normal: float | None
     synthetic: bool  # the file says that it is a phantom
 
 
@@ -133,14 +121,14 @@ def read_slice(source: str | os.PathLike | bytes, *, repair: bool = True, name: 
 
     Args:
         source: a path, or the bytes of a file.
-        repair: undo the 12-bit wrap-around where it is known to occur (see `repair_wraparound`).
+        repair: undo the 12-bit wrap-around where it is seen (see `hounsfield.repair_wraparound`).
         name: what to call `source` in an error; its path by default.
 
     Returns:
         A `Slice`. A slice that is not square is centred in a square of air; `original_shape` tells.
 
     Raises:
-        SliceError: whatever is wrong with the file.
+        SliceError: whatever is wrong with the file; NotAxialCT if it is whole and something else.
     """
     raw = read_stored(source, name=name)
     hu = pad_to_square(raw.encoding.to_hu(raw.stored, repair), AIR_HU)
@@ -154,8 +142,13 @@ def read_stored(source: str | os.PathLike | bytes, *, name: str | None = None) -
         with _quiet():
             if isinstance(source, bytes):
                 return _read(io.BytesIO(source), len(source))
+            status = os.stat(source)
+            if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+                raise _Reason("is no regular file (a FIFO, socket or device)")  # opening a FIFO waits for ever
             with open(source, "rb") as file:
-                return _read(file, os.fstat(file.fileno()).st_size)
+                return _read(file, status.st_size)
+    except _NoAxialCT as error:
+        raise NotAxialCT(name, str(error)) from None
     except _Reason as error:
         raise SliceError(name, str(error)) from None
     except OSError as error:
@@ -164,19 +157,39 @@ def read_stored(source: str | os.PathLike | bytes, *, name: str | None = None) -
         raise SliceError(name, f"damaged: {' '.join(str(error).split())[:200] or type(error).__name__}") from None
 
 
+def looks_like_dicom(head: bytes) -> bool:
+    """Whether a file begins as DICOM does: with a preamble and `DICM` (PS3.10, 7.1), or, as before there were
+    preambles, with an element of group 2 or 8.
+
+    Args:
+        head: its first 132 bytes or more, fewer if it has no more.
+    """
+    if head[128:132] == b"DICM":
+        return True
+    group, kind, length = head[:2], head[4:6], head[4:8]
+    if kind.isalpha() and kind.decode("ascii", "replace") in VR.__members__:
+        return group in (b"\2\0", b"\x08\0", b"\0\x08")
+    return group == b"\x08\0" and len(length) == 4 and int.from_bytes(length, "little") <= HEAD_BYTES
+
+
 def require_picture(raw: StoredSlice, name: str) -> None:
-    """Refuse pixels that hold no picture: the same value everywhere, or noise where the file was damaged.
+    """Refuse pixels that hold no picture of CT: the same value everywhere, values that no CT has, or noise where the
+    file was damaged.
 
-    RSNA has a handful of each. Noise is told by the mean step from a pixel to its right neighbour, in every eighth row
-    and within −1000…3000 HU: no row of the real slices we have exceeds 70 HU, evenly spread 12-bit values give about
-    1,300. A slice is refused when a tenth of its rows exceed NOISE_STEP_HU: room for metal and its streaks.
+    RSNA has a handful of the first and the last. Noise is told by the mean step from a pixel to its right neighbour, in
+    every eighth row and within −1000…3000 HU: no row of the real slices we have exceeds 70 HU, evenly spread 12-bit
+    values give about 1,300. A slice is refused when a tenth of its rows exceed NOISE_STEP_HU: room for metal and its
+    streaks.
 
-    Raises SliceError.
+    Raises SliceError, or NotAxialCT if half of the pixels are above NO_CT_HU.
     """
     some = raw.stored[::ROWS_APART]
     if some.min() == some.max() and raw.stored.min() == raw.stored.max():
         raise SliceError(name, f"constant: every pixel is {raw.stored[0, 0]}")
-    hu = np.clip(raw.encoding.to_hu(some), AIR_HU, 3000)
+    hu = raw.encoding.to_hu(some)
+    if np.mean(hu > NO_CT_HU) >= 0.5:
+        raise NotAxialCT(name, f"half of it is above {NO_CT_HU:,} HU, as no CT is")
+    hu = np.clip(hu, AIR_HU, 3000)
     noisy = np.abs(np.diff(hu, axis=1)).sum(axis=1) > NOISE_STEP_HU * max(hu.shape[1] - 1, 1)
     if noisy.mean() > 0.1:
         raise SliceError(name, f"noise instead of a picture, from about row {ROWS_APART * int(noisy.argmax())}")
@@ -215,56 +228,26 @@ class _Reason(Exception):
     """Why a file is refused; becomes a SliceError that names the file."""
 
 
+class _NoAxialCT(_Reason):
+    """The same for a NotAxialCT."""
+
+
 def _read(file: BinaryIO, size: int) -> StoredSlice:
     if size > MAX_FILE_BYTES:
         raise _Reason(f"larger than {MAX_FILE_BYTES // 2**20} MiB, not a single CT slice")
-    head = file.read(1024)
-    if head[128:132] != b"DICM":
+    head = file.read(HEAD_BYTES)
+    if not looks_like_dicom(head):
         raise _Reason("not a DICOM file")
-    if DEFLATED_SYNTAX in head:  # pydicom would inflate it whole, to any size, before we see the header
-        raise _Reason("deflated DICOM is not supported")
+    if DEFLATED in head:  # pydicom would inflate it whole, to any size, before we see the header
+        raise _Reason("is deflated (Deflated Explicit VR Little Endian), which is not read here; inflate it first")
+    if DICOMDIR in head:
+        raise _NoAxialCT("is a DICOMDIR, a list of other files")
     file.seek(0)
-    dataset = pydicom.dcmread(file)
-    missing = [tag for tag in REQUIRED_TAGS if tag not in dataset]
-    if missing:
-        raise _Reason(f"has no {missing[0]}")
-
-    if dataset.SamplesPerPixel != 1 or dataset.PhotometricInterpretation not in (
-        "MONOCHROME1",
-        "MONOCHROME2",
-    ):
-        raise _Reason(f"is not a grey image but {dataset.PhotometricInterpretation}")
-    if int(dataset.get("NumberOfFrames", None) or 1) != 1:
-        raise _Reason(f"has {dataset.NumberOfFrames} frames instead of 1")
-    rows, columns = int(dataset.Rows), int(dataset.Columns)
-    if not (1 <= rows <= MAX_SIDE and 1 <= columns <= MAX_SIDE):
-        raise _Reason(f"claims {rows}×{columns} pixels; a side may have 1 to {MAX_SIDE}")
-    if dataset.BitsAllocated != 16 or not 1 <= dataset.BitsStored <= 16 or dataset.PixelRepresentation not in (0, 1):
-        raise _Reason(f"stores {dataset.BitsStored} of {dataset.BitsAllocated} bits; only 16-bit pixels are CT here")
-    slope, intercept = float(dataset.RescaleSlope), float(dataset.RescaleIntercept)
-    if not (0 < slope < 1e6 and math.isfinite(intercept) and abs(intercept) < 1e6):
-        raise _Reason(f"has rescale slope {slope:g} and intercept {intercept:g}")
-    syntax = dataset.file_meta.TransferSyntaxUID
-    expected = rows * columns * 2
-    if not syntax.is_compressed and len(dataset.PixelData) < expected:
-        raise _Reason(f"pixel data cut off: {len(dataset.PixelData)} of {expected} bytes")
-    if syntax.is_compressed and not pydicom.pixels.get_decoder(syntax).is_available:
-        raise _Reason(f"is compressed ({syntax.name}) and no decoder for it is installed")
-
-    if syntax in (ImplicitVRLittleEndian, ExplicitVRLittleEndian):
-        pixels = np.frombuffer(dataset.PixelData, "<u2", count=rows * columns).reshape(rows, columns)
-        stored = pixels.view(np.int16 if dataset.PixelRepresentation else np.uint16)
-    else:
-        stored = pydicom.pixels.pixel_array(dataset)
-    encoding = Encoding(
-        signed=dataset.PixelRepresentation == 1,
-        bits_stored=int(dataset.BitsStored),
-        slope=slope,
-        intercept=intercept,
-        inverted=dataset.PhotometricInterpretation == "MONOCHROME1",
-    )
-    if stored.shape != (rows, columns) or stored.dtype != encoding.dtype:
-        raise _Reason(f"pixel data are {stored.shape} {stored.dtype}, the header says ({rows}, {columns})")
+    dataset = pydicom.dcmread(file, force=True)
+    along_normal = _require_axial_ct(dataset)
+    encoding, stored = _read_pixels(dataset)
+    if encoding.can_wrap and looks_wrapped(stored):
+        encoding = replace(encoding, wrapped=True)
     return StoredSlice(
         stored,
         encoding,
@@ -272,12 +255,147 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
         patient_id=_identifier(dataset, "PatientID"),
         study_id=_identifier(dataset, "StudyInstanceUID"),
         series_id=_identifier(dataset, "SeriesInstanceUID"),
+        along_normal=along_normal,
         synthetic=dataset.file_meta.get("ImplementationVersionName") == PHANTOM_MARK,
     )
 
 
+def _require_axial_ct(dataset: pydicom.Dataset) -> float | None:
+    """Refuse what says that it is something else; tags that are not there say nothing. Returns the place along the
+    normal."""
+    modality = str(dataset.get("Modality", None) or "CT")
+    if modality != "CT":
+        raise _NoAxialCT(f"is {modality}, not CT")
+    if "LOCALIZER" in str(dataset.get("ImageType", "")):
+        raise _NoAxialCT("is a localizer, not an axial slice")
+    if str(dataset.get("PhotometricInterpretation", "")).startswith(("RGB", "YBR", "PALETTE")):
+        raise _NoAxialCT(f"is not a grey image but {dataset.PhotometricInterpretation}")
+    if not any(tag in dataset for tag in ("Modality", "Rows", "Columns", "PixelData")):
+        raise _NoAxialCT("holds no image")
+    unit = str(dataset.get("RescaleType", None) or "HU").strip()
+    if unit != "HU":
+        raise _NoAxialCT(f"has values in {unit}, not in HU (RescaleType)")
+    frames = _integer(dataset, "NumberOfFrames") if dataset.get("NumberOfFrames", None) not in (None, "") else 1
+    if frames != 1:
+        raise _Reason(f"has {frames} frames instead of 1; export it as one file a slice (not as enhanced CT)")
+    orientation, position = (_numbers(dataset, tag) for tag in ("ImageOrientationPatient", "ImagePositionPatient"))
+    normal = np.cross(orientation[:3], orientation[3:]) if len(orientation) == 6 else np.zeros(3)
+    if not 0.9 < np.linalg.norm(normal) < 1.1:  # no two directions at a right angle
+        return None
+    if abs(normal[2]) < LEAST_COSINE:
+        raise _NoAxialCT("is not axial (ImageOrientationPatient)")
+    return float(np.dot(normal, position)) if len(position) == 3 else None
+
+
+def _read_pixels(dataset: pydicom.Dataset) -> tuple[Encoding, np.ndarray]:
+    missing = [tag for tag in REQUIRED_TAGS if tag not in dataset]
+    if missing:
+        raise _Reason(f"has no {missing[0]}")
+    photometric = _one_value(dataset, "PhotometricInterpretation")
+    if _integer(dataset, "SamplesPerPixel") != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise _Reason(f"is not a grey image but {photometric}")
+    rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
+    if not (1 <= rows <= MAX_SIDE and 1 <= columns <= MAX_SIDE):
+        raise _Reason(f"claims {rows}×{columns} pixels; a side may have 1 to {MAX_SIDE}")
+    allocated, bits = _integer(dataset, "BitsAllocated"), _integer(dataset, "BitsStored")
+    signed = _integer(dataset, "PixelRepresentation")
+    if allocated != 16 or not 1 <= bits <= 16 or signed not in (0, 1):
+        raise _Reason(f"stores {bits} of {allocated} bits; only 16-bit pixels are CT here")
+    slope, intercept = _decimal(dataset, "RescaleSlope"), _decimal(dataset, "RescaleIntercept")
+    if not (0 < slope < 1e6 and math.isfinite(intercept) and abs(intercept) < 1e6):
+        raise _Reason(f"has rescale slope {slope:g} and intercept {intercept:g}")
+    encoding = Encoding(signed == 1, bits, slope, intercept, photometric == "MONOCHROME1")
+    encoding = replace(encoding, padding=_padding(dataset, encoding.dtype))
+    stored = _decode(dataset, rows, columns, encoding.dtype)
+    if stored.shape != (rows, columns) or stored.dtype != encoding.dtype:
+        raise _Reason(f"pixel data are {stored.shape} {stored.dtype}, the header says ({rows}, {columns})")
+    return encoding, stored
+
+
+def _decode(dataset: pydicom.Dataset, rows: int, columns: int, dtype: np.dtype) -> np.ndarray:
+    data = _one_value(dataset, "PixelData")
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if syntax and UID(syntax) not in NATIVE:
+        return _decompress(dataset, UID(syntax))
+    if dataset["PixelData"].is_undefined_length:
+        raise _Reason("has compressed pixels and no TransferSyntaxUID that says how")
+    if len(data) < rows * columns * 2:
+        raise _Reason(f"pixel data cut off: {len(data)} of {rows * columns * 2} bytes")
+    order = "<" if dataset.original_encoding[1] else ">"
+    stored = np.frombuffer(data, dtype.newbyteorder(order), count=rows * columns)
+    return stored.astype(dtype, copy=False).reshape(rows, columns)
+
+
+def _decompress(dataset: pydicom.Dataset, syntax: UID) -> np.ndarray:
+    if syntax not in COMPRESSED:
+        raise _Reason(
+            f"has the transfer syntax {syntax.name}, which is not read here; convert it to an uncompressed one"
+        )
+    if not pydicom.pixels.get_decoder(syntax).is_available:
+        raise _Reason(f"is compressed ({syntax.name}) and no decoder for it is installed: {DECODERS}")
+    return pydicom.pixels.pixel_array(dataset)
+
+
+def _padding(dataset: pydicom.Dataset, dtype: np.dtype) -> tuple[int, int] | None:
+    """PixelPaddingValue to PixelPaddingRangeLimit, as stored values. A value in the wrong type (US for SS) means its
+    bits."""
+    tags = ("PixelPaddingValue", "PixelPaddingRangeLimit")
+    values = [dataset[tag].value for tag in tags if tag in dataset]
+    stored = [int(np.uint16(value & 0xFFFF).view(dtype)) for value in values if isinstance(value, int)]
+    return (min(stored), max(stored)) if stored and isinstance(values[0], int) and tags[0] in dataset else None
+
+
 def _identifier(dataset: pydicom.Dataset, tag: str) -> str:
-    value = dataset[tag].value
-    if not (isinstance(value, str) and value and value.isprintable()):
-        raise _Reason(f"has no readable {tag}")
-    return str(value)
+    """ "" where there is none, or one that a table cannot hold."""
+    value = str(dataset.get(tag, None) or "").strip()
+    return value if value.isprintable() else ""
+
+
+def _one_value(dataset: pydicom.Dataset, tag: str) -> Any:
+    try:
+        value = dataset[tag].value
+    except Exception:  # whatever a value that is none of its type raises
+        raise _Reason(f"has a damaged {tag}") from None
+    if value is None or value == "" or value == b"":
+        raise _Reason(f"has an empty {tag}")
+    if isinstance(value, MultiValue | list):
+        raise _Reason(f"has {len(value)} values of {tag} instead of 1")
+    return value
+
+
+def _integer(dataset: pydicom.Dataset, tag: str) -> int:
+    value = _one_value(dataset, tag)
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise _Reason(f"has a {tag} that is no whole number") from None
+
+
+def _decimal(dataset: pydicom.Dataset, tag: str) -> float:
+    values = _decimals(dataset, tag)
+    if len(values) != 1:
+        raise _Reason(f"has {len(values)} values of {tag} instead of 1")
+    return values[0]
+
+
+def _numbers(dataset: pydicom.Dataset, tag: str) -> list[float]:
+    """Finite decimal strings; none if the tag is missing, empty or damaged."""
+    try:
+        values = _decimals(dataset, tag)
+    except _Reason:
+        return []
+    return values if np.isfinite(values).all() else []
+
+
+def _decimals(dataset: pydicom.Dataset, tag: str) -> list[float]:
+    """Decimal strings, from the bytes of the file: pydicom's own objects for them cost more time than a slice has."""
+    raw = dataset.get_item(tag)
+    value = b"" if raw is None or raw.value is None else raw.value
+    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
+    text = text.strip(" \0")
+    if not text:
+        raise _Reason(f"has an empty {tag}")
+    try:
+        return [float(part) for part in text.split("\\")]
+    except ValueError:
+        raise _Reason(f"has a {tag} that is no decimal number: {text[:40]!r}") from None

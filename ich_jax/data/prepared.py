@@ -26,7 +26,7 @@ SLICE_COLUMNS = ("image_id", "class", "patient_id", "study_id", "pixel_hash")
 @dataclass(frozen=True)
 class Prepared:
     """An open prepared folder. `images` is memory-mapped (N, size, size, 3) uint8, `classes` (N,) int32 indices into
-    CLASSES, the rest (N,) strings."""
+    CLASSES, the rest (N,) strings. Where a file names no patient, its study stands in `patient_ids`, or ""."""
 
     path: Path
     images: np.ndarray
@@ -34,6 +34,16 @@ class Prepared:
     image_ids: np.ndarray
     patient_ids: np.ndarray
     info: dict
+    studies_for_patients: int = 0  # slices whose patient ID is a study's, as they have none
+
+    @property
+    def nameless(self) -> str:
+        """What a split by patient has to do with slices that name no patient: a sentence, or nothing."""
+        neither = int(np.sum(self.patient_ids == ""))
+        if neither:
+            return f"{neither} slices have neither PatientID nor StudyInstanceUID: no split by patient is possible"
+        count = self.studies_for_patients
+        return f"{count} slices have no PatientID: a split by patient is one by StudyInstanceUID there" if count else ""
 
     @property
     def image_size(self) -> int:
@@ -69,26 +79,27 @@ def open_prepared(path: str | Path) -> Prepared:
     try:
         info = read_json(path / "prepare.json")
         images = np.load(path / "images.npy", mmap_mode="r", allow_pickle=False)
-        image_ids, classes, patient_ids = _read_slices(path / "slices.csv")
+        image_ids, classes, patient_ids, stand_ins = _read_slices(path / "slices.csv")
     except (ValueError, EOFError, csv.Error) as error:
         raise InputError(f"{path}: damaged prepared folder: {error}") from None
     if images.dtype != np.uint8 or images.shape != (len(image_ids), *images.shape[1:2] * 2, 3):
         raise InputError(f"{path / 'images.npy'}: {images.shape} {images.dtype} does not fit the {len(image_ids)} rows")
-    return Prepared(path, images, classes, image_ids, patient_ids, info)
+    return Prepared(path, images, classes, image_ids, patient_ids, info, stand_ins)
 
 
-def _read_slices(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Image IDs, class indices and patient IDs, row by row: RSNA has 720,729 of them."""
+def _read_slices(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """Image IDs, class indices and patient IDs, row by row (RSNA has 720,729), and how many of the last are studies."""
     index = {name: k for k, name in enumerate(CLASSES)}
-    image_ids, classes, patient_ids = [], [], []
+    image_ids, classes, patient_ids, stand_ins = [], [], [], 0
     with open(path, encoding="utf-8", newline="") as file:
         rows = csv.reader(file)
         if tuple(next(rows, ())) != SLICE_COLUMNS:
             raise InputError(f"{path}: expected rows of {','.join(SLICE_COLUMNS)}")
-        for image_id, class_name, patient_id, _, _ in rows:
+        for image_id, class_name, patient_id, study_id, _ in rows:
             if class_name not in index:
                 raise InputError(f"{path}, row {rows.line_num}: unknown class {class_name!r}")
             image_ids.append(image_id)
             classes.append(index[class_name])
-            patient_ids.append(patient_id)
-    return np.array(image_ids), np.array(classes, np.int32), np.array(patient_ids)
+            patient_ids.append(patient_id or study_id)
+            stand_ins += not patient_id and bool(study_id)
+    return np.array(image_ids), np.array(classes, np.int32), np.array(patient_ids), stand_ins

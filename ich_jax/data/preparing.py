@@ -16,10 +16,11 @@ import pydicom
 from tqdm import tqdm
 
 import ich_jax
-from ich_jax.data.dicom import SliceError, read_stored, require_picture
+from ich_jax.data.dicom import NotAxialCT, SliceError, require_picture
+from ich_jax.data.find import Member, read_member
 from ich_jax.data.prepared import Prepared, open_prepared
 from ich_jax.data.preprocess import slice_to_image
-from ich_jax.data.source import Member, Source, read_entry
+from ich_jax.data.source import Source
 from ich_jax.data.unfinished import Candidate, Unfinished
 from ich_jax.paper.printed import CLASSES, IMAGE_SIZE
 from ich_jax.paper.windowing import WINDOWS
@@ -37,48 +38,50 @@ Task = tuple[int, Member]  # a candidate's row and where its file is
 class Worker:
     """Prepares slices and writes them straight into the memory-mapped images.npy."""
 
-    def __init__(self, images: Path, archive: Path | None):
+    def __init__(self, images: Path, repair: bool):
         self.images = np.lib.format.open_memmap(images, mode="r+")
-        self.archive = open(archive, "rb") if archive else None  # noqa: SIM115 (open for the worker's life)
+        self.repair = repair
 
     def __call__(self, tasks: list[Task]) -> list[Candidate]:
         return [self._prepare(row, member) for row, member in tasks]
 
     def _prepare(self, row: int, member: Member) -> Candidate:
         try:
-            raw = read_stored(read_entry(self.archive, member) if self.archive else member)
-            require_picture(raw, raw.image_id)
+            raw = read_member(member)
+            require_picture(raw, str(member))
+        except NotAxialCT as error:
+            return Candidate(row, "", "", "", False, f"no axial CT slice: {error.reason}")
         except SliceError as error:
             return Candidate(row, "", "", "", False, f"unreadable: {error.reason}")
-        image = slice_to_image(raw, self.images.shape[1])
+        image = slice_to_image(raw, self.images.shape[1], self.repair)
         self.images[row] = image
         digest = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
         rows, columns = raw.stored.shape
         return Candidate(row, raw.patient_id, raw.study_id, digest, rows != columns, "", raw.synthetic)
 
 
-def _start_worker(images: Path, archive: Path | None) -> None:
+def _start_worker(images: Path, repair: bool) -> None:
     global _worker
-    _worker = Worker(images, archive)
+    _worker = Worker(images, repair)
 
 
 def _run_worker(tasks: list[Task]) -> list[Candidate]:
     return _worker(tasks)
 
 
-def _finished(work: Unfinished, tasks: list[Task], archive: Path | None, workers: int) -> Iterator[list[Candidate]]:
+def _finished(work: Unfinished, tasks: list[Task], repair: bool, workers: int) -> Iterator[list[Candidate]]:
     chunks = [tasks[start : start + CHUNK] for start in range(0, len(tasks), CHUNK)]
     if workers == 1:
-        yield from map(Worker(work.images_path, archive), chunks)
+        yield from map(Worker(work.images_path, repair), chunks)
         return
-    yield from map_in_processes(_run_worker, chunks, workers, _start_worker, (work.images_path, archive))
+    yield from map_in_processes(_run_worker, chunks, workers, _start_worker, (work.images_path, repair))
 
 
-def _work_off(work: Unfinished, tasks: list[Task], archive: Path | None, workers: int) -> None:
+def _work_off(work: Unfinished, tasks: list[Task], repair: bool, workers: int) -> None:
     fresh, last = [], time.monotonic()
     with tqdm(total=work.candidates, initial=len(work.done), unit="slice", desc="prepare", disable=None) as bar:
         try:
-            for candidates in _finished(work, tasks, archive, workers):
+            for candidates in _finished(work, tasks, repair, workers):
                 fresh += candidates
                 bar.update(len(candidates))
                 if time.monotonic() - last > JOURNAL_SECONDS:
@@ -100,7 +103,7 @@ class Plan(NamedTuple):
         return json.dumps(self.info)
 
 
-def plan(source: Source, size: int) -> Plan:
+def plan(source: Source, size: int, repair: bool = True) -> Plan:
     """Sort every slice of the labels and of the source, for images of `size` × `size` pixels. No slice is read."""
     candidates, rejected = _sort(source)
     listing = "\n".join(f"{image_id},{what}" for image_id, what in (candidates | rejected).items())
@@ -108,7 +111,7 @@ def plan(source: Source, size: int) -> Plan:
         "image_size": size,
         "windows_level_width_hu": WINDOWS,
         "resize": "bilinear with anti-aliasing, after windowing at full size",
-        "wraparound_repaired": True,
+        "wraparound_repaired": repair,
         "duplicate_labels": len(source.labels.duplicates),
         "listing_sha256": hashlib.sha256(listing.encode()).hexdigest(),
         "versions": {
@@ -129,6 +132,8 @@ def _sort(source: Source) -> tuple[dict[str, str], dict[str, str]]:
             rejected[image_id] = f"multi-type: {'+'.join(labels.multi_type[image_id])}"
         elif image_id not in labels.image_class:
             rejected[image_id] = "unlabelled: not in the label file"
+        elif image_id in source.ambiguous:
+            rejected[image_id] = "ambiguous: several files have this name; labels have to give the path"
         elif image_id not in source.members:
             rejected[image_id] = "missing: in the label file, but there is no such DICOM file"
         else:
@@ -136,12 +141,14 @@ def _sort(source: Source) -> tuple[dict[str, str], dict[str, str]]:
     return candidates, rejected
 
 
-def prepare(source: Source, out: Path, size: int = IMAGE_SIZE, workers: int = 1) -> Prepared:
+def prepare(source: Source, out: Path, size: int = IMAGE_SIZE, workers: int = 1, repair: bool = True) -> Prepared:
     """Prepare every slice of a source; the result is the same, byte for byte, for any number of workers.
+
+    `repair`: undo the 12-bit wrap-around where it is seen.
 
     Raises InputError if `out` holds another data set, the disk has no room, or no slice can be used.
     """
-    planned = plan(source, size)
+    planned = plan(source, size, repair)
     candidates, rejected, info = planned
     image_ids = list(candidates)
     with claim(out):
@@ -155,7 +162,7 @@ def prepare(source: Source, out: Path, size: int = IMAGE_SIZE, workers: int = 1)
         work = Unfinished(out, size, len(image_ids), planned.job)
         tasks = [(row, source.members[image_id]) for row, image_id in enumerate(image_ids) if row not in work.done]
         if tasks:
-            _work_off(work, tasks, source.archive, workers)
+            _work_off(work, tasks, repair, workers)
         work.finish(image_ids, list(candidates.values()), rejected, info)
     return open_prepared(out)
 
@@ -175,4 +182,6 @@ def as_text(prepared: Prepared) -> str:
         lines.append(f"{counts['padded_to_square']} slices were not square and were centred in a square of air")
     if prepared.info["duplicate_labels"]:
         lines.append(f"{prepared.info['duplicate_labels']} images are in the label file twice and were counted once")
+    if prepared.nameless:
+        lines.append(prepared.nameless)
     return "\n".join(lines)

@@ -1,132 +1,165 @@
-"""Where slices come from: a Kaggle-shaped folder, or the Kaggle zip read in place."""
+"""Where slices and their labels come from: a folder or a zip, in the layout of the Kaggle download or any other."""
 
-import io
-import os
-import struct
-import zipfile
-import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
+from collections import Counter
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 
-from ich_jax.data.dicom import MAX_FILE_BYTES, SliceError
-from ich_jax.data.labels import ENCODING, Labels, parse_labels, read_labels
+from ich_jax.data.find import (
+    SLICE_ENDINGS,
+    ZIP_ERRORS,
+    Entry,
+    Listing,
+    Member,
+    in_words,
+    is_zip,
+    list_files,
+    only_slices,
+    open_entry,
+)
+from ich_jax.data.labels import Labels, bare_id, open_labels, read_labels
 from ich_jax.plumbing.command import InputError
 
 FOLDERS = ("stage_2_train", "stage_2_train_images", "stage_1_train", "stage_1_train_images")
 KAGGLE_ROOT = "rsna-intracranial-hemorrhage-detection"
-
-Member = Path | zipfile.ZipInfo
+LABEL_ENDINGS = (".csv", ".csv.zip", ".csv.gz")
 
 
 @dataclass(frozen=True)
 class Source:
-    """Labels, and where to find each slice: `members` maps image ID (the file's name) to a path or a zip entry."""
+    """Labels, and where to find each slice: `members` maps image ID to a file.
+
+    The ID is the file's name without its ending. Where several files have the same (as in `patient/series/IM000001`),
+    it is the path from the source on, and `ambiguous` has the name. `notes` are sentences for the user.
+    """
 
     labels: Labels
     members: dict[str, Member]
-    archive: Path | None  # the zip, if the source is one
+    ambiguous: frozenset[str]
+    notes: tuple[str, ...]
 
 
 def open_source(path: str | Path, labels_csv: str | Path | None = None) -> Source:
-    """Find the slices and the labels of a folder or zip in Kaggle's layout.
+    """Find the slices and the labels of a folder or zip.
 
     Args:
         path: a folder or a zip with `stage_2_train/*.dcm` (or an older name, see FOLDERS) and `stage_2_train.csv`,
-            at its top or inside one folder named as Kaggle's; or, with `labels_csv`, a folder of .dcm files.
+            at its top or inside one folder; or any other with DICOM files at any depth (see `find`) and a label file:
+            `labels_csv`, the one at its top, or the one beside it with its name.
         labels_csv: labels from elsewhere.
 
     Raises:
         InputError: nothing of the kind is there, the zip is damaged, or the labels are (LabelsError).
     """
     path = Path(path)
-    if path.is_dir():
-        return _open_folder(path, labels_csv)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
-    if not zipfile.is_zipfile(path):
+    if not path.is_dir() and not is_zip(path):
         raise InputError(f"{path}: neither a folder nor a (complete) zip file")
-    return _open_zip(path, labels_csv)
+    listing = list_files(path)
+    prefix = _kaggle_folder(path, listing.files)
+    slices = only_slices(_below(prefix, listing))
+    if not slices.files:
+        what = f"; expected {FOLDERS[0]}/ID_….dcm as in the Kaggle download, or a folder of slices and --labels"
+        raise InputError(f"{path}: holds no DICOM file{in_words(slices.left_out) or what}")
+    members, ambiguous = _by_image_id(slices.files)
+    labels = read_labels(labels_csv) if labels_csv else _labels_within(path, prefix, listing.files)
+    labels = _with_names_for_paths(labels, members)
+    left_out = in_words(slices.left_out).removeprefix("; ")
+    return Source(labels, members, ambiguous, tuple(filter(None, (left_out, *labels.notes))))
 
 
-def _open_folder(path: Path, labels_csv: str | Path | None) -> Source:
-    roots = [root for root in (path, path / KAGGLE_ROOT) if root.is_dir()]
-    folders = [root / name for root in roots for name in FOLDERS if (root / name).is_dir()]
-    folder = folders[0] if folders else path
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.endswith(".dcm") and entry.is_file())
-    if not names:
-        raise InputError(f"{folder}: holds no .dcm files; expected {FOLDERS[0]}/ID_….dcm as in the Kaggle download")
-    if labels_csv is None:
-        labels_csv = folder.parent / _csv_name(folder.name)
-        if not labels_csv.is_file():
-            raise InputError(f"{labels_csv}: not found; give the label CSV with --labels")
-    return Source(read_labels(labels_csv), {name.removesuffix(".dcm"): folder / name for name in names}, None)
+def _kaggle_folder(path: Path, names: dict[str, Member]) -> str:
+    """`stage_2_train/` or the like, with the folder it is in; "" if there is none."""
+    found = set()
+    for name in names:
+        first, _, rest = name.partition("/")
+        if first in FOLDERS and rest:
+            found.add(f"{first}/")
+        else:
+            second, slash, _ = rest.partition("/")
+            if second in FOLDERS and slash:
+                found.add(f"{first}/{second}/")
+    best = sorted(found, key=lambda prefix: FOLDERS.index(prefix.split("/")[-2]))
+    same = [prefix for prefix in best if prefix.split("/")[-2] == best[0].split("/")[-2]]
+    if len(same) > 1:
+        raise InputError(f"{path}: holds {' and '.join(sorted(same))}; give the one that is meant")
+    return best[0] if best else ""
 
 
-def _open_zip(path: Path, labels_csv: str | Path | None) -> Source:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = {info.filename: info for info in archive.infolist()}
-            prefixes = [f"{root}{name}/" for root in ("", f"{KAGGLE_ROOT}/") for name in FOLDERS]
-            slices = [name for name in entries if name.endswith(".dcm")]
-            prefix = next((prefix for prefix in prefixes if any(name.startswith(prefix) for name in slices)), None)
-            if prefix is None:
-                raise InputError(f"{path}: holds no {KAGGLE_ROOT}/{FOLDERS[0]}/ID_….dcm, so it is not the Kaggle zip")
-            members = {
-                name.removeprefix(prefix).removesuffix(".dcm"): entries[name]
-                for name in sorted(slices)
-                if name.startswith(prefix) and "/" not in name.removeprefix(prefix)
-            }
-            if labels_csv is not None:
-                return Source(read_labels(labels_csv), members, path)
-            csv_name = f"{prefix.rsplit('/', 2)[0]}/" if prefix.count("/") > 1 else ""
-            csv_name += _csv_name(prefix.split("/")[-2])
-            if csv_name not in entries:
-                raise InputError(f"{path}: holds no {csv_name}; give the label CSV with --labels")
-            with io.TextIOWrapper(archive.open(csv_name), ENCODING, newline="") as lines:
-                return Source(parse_labels(lines, f"{path}/{csv_name}"), members, path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, NotImplementedError, RuntimeError) as error:
-        raise InputError(f"{path}: damaged or unsupported zip: {error}") from None
+def _below(prefix: str, listing: Listing) -> Listing:
+    """The files of a Kaggle folder, or all but the label files at the top."""
+    if not prefix:
+        files = {name: file for name, file in listing.files.items() if not _is_label_file(name)}
+        return Listing(files, listing.left_out)
+    files = {name.removeprefix(prefix): file for name, file in listing.files.items() if name.startswith(prefix)}
+    claims = sum(name.lower().endswith(SLICE_ENDINGS) and not name.startswith(prefix) for name in listing.files)
+    outside = {f"outside {prefix.rstrip('/')}/": claims} if claims else {}
+    return Listing(files, listing.left_out + Counter(outside))
+
+
+def _is_label_file(name: str) -> bool:
+    return "/" not in name and name.lower().endswith(LABEL_ENDINGS)
+
+
+def _by_image_id(files: dict[str, Member]) -> tuple[dict[str, Member], frozenset[str]]:
+    names = Counter(bare_id(PurePosixPath(name).name) for name in files)
+    paths = Counter(bare_id(name) for name in files)
+    members = {}
+    for name, file in files.items():
+        bare, path = bare_id(PurePosixPath(name).name), bare_id(name)
+        members[bare if names[bare] == 1 else path if paths[path] == 1 else name] = file
+    return members, frozenset(name for name, count in names.items() if count > 1)
+
+
+def _labels_within(path: Path, prefix: str, files: dict[str, Member]) -> Labels:
+    """The label file of a Kaggle folder stands beside it; any other is the only one at the top, or beside the source
+    with its name."""
+    if not prefix:
+        top = [name for name in files if _is_label_file(name)]
+        if len(top) > 1:
+            raise InputError(f"{path}: holds {', '.join(top)}; say with --labels which has the labels")
+        if top:
+            return _read(files[top[0]])
+        folder = path.resolve()
+        wanted = _csv_name(folder.name if path.is_dir() else folder.stem)
+        beside = [folder.with_name(wanted + ending) for ending in LABEL_ENDINGS]
+        for candidate in beside:
+            if candidate.is_file():
+                return read_labels(candidate)
+        raise InputError(f"{path}: has no label file, nor is {beside[0]} there; give one with --labels")
+    parent, _, name = prefix.rstrip("/").rpartition("/")
+    wanted = f"{parent}/{_csv_name(name)}".lstrip("/")
+    by_lower = {name.lower(): name for name in files if name.lower().endswith(LABEL_ENDINGS)}
+    for ending in LABEL_ENDINGS:
+        if (wanted + ending).lower() in by_lower:
+            return _read(files[by_lower[(wanted + ending).lower()]])
+    raise InputError(f"{path}: holds no {wanted}.csv; give the label file with --labels")
 
 
 def _csv_name(folder: str) -> str:
-    return folder.removesuffix("_images") + ".csv"
+    return folder.removesuffix("_images")
 
 
-def read_entry(archive: BinaryIO, info: zipfile.ZipInfo) -> bytes:
-    """One zip entry's bytes, checked against its CRC, from the archive opened as a plain binary file.
-
-    Workers get the entry they need and not a ZipFile each, which would read the directory of the whole archive
-    (870,000 entries for RSNA) into every one of them.
-
-    Raises SliceError if the entry is too large, encrypted or damaged.
-    """
-    if info.file_size > MAX_FILE_BYTES:
-        raise SliceError(info.filename, f"larger than {MAX_FILE_BYTES // 2**20} MiB, not a single CT slice")
-    if info.flag_bits & 0x1:
-        raise SliceError(info.filename, "is encrypted")
+def _read(member: Member) -> Labels:
+    if not isinstance(member, Entry):
+        return read_labels(member)
     try:
-        archive.seek(info.header_offset)
-        # The entry's own header (PKWARE APPNOTE 4.3.7): 30 bytes, the last four the lengths of name and extra field.
-        name_length, extra_length = struct.unpack("<26xHH", archive.read(30))
-        archive.seek(name_length + extra_length, os.SEEK_CUR)
-        with zipfile.ZipExtFile(archive, "r", info) as entry:
-            return entry.read()
-    except (zipfile.BadZipFile, struct.error, zlib.error, EOFError, NotImplementedError) as error:
-        raise SliceError(info.filename, f"damaged in the zip: {error}") from None
+        with open(member.archive, "rb") as archive, open_entry(archive, member) as file:
+            return open_labels(file, str(member))
+    except ZIP_ERRORS as error:
+        raise InputError(f"{member.archive}: damaged or unsupported zip: {error}") from None
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """The paths themselves; for a folder, every .dcm file below it.
+def _with_names_for_paths(labels: Labels, members: dict[str, Member]) -> Labels:
+    """Labels may call a slice by its path where its name would do."""
+    if all("/" not in image_id for image_id in (*labels.image_class, *labels.multi_type)):
+        return labels
 
-    Raises InputError for a folder without any.
-    """
-    files = []
-    for path in paths:
-        below = sorted(path.rglob("*.dcm")) if path.is_dir() else [path]
-        if not below:
-            raise InputError(f"{path}: holds no .dcm files")
-        files += below
-    return files
+    def known(image_id: str) -> str:
+        return image_id if image_id in members else image_id.rpartition("/")[2]
+
+    image_class = {known(image_id): name for image_id, name in labels.image_class.items()}
+    multi_type = {known(image_id): types for image_id, types in labels.multi_type.items()}
+    if len(image_class | multi_type) < len(labels.image_class) + len(labels.multi_type):
+        raise InputError("the labels call a slice by its path and by its name; once is enough")
+    return replace(labels, image_class=image_class, multi_type=multi_type)

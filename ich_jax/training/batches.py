@@ -27,6 +27,8 @@ def split_rows(prepared: Prepared, settings: Settings) -> dict[str, np.ndarray]:
     if settings.limit:
         used = np.sort(np.random.default_rng(settings.split_seed).permutation(used)[: settings.limit])
     classes = prepared.classes[used]
+    if settings.split == "patient" and "" in prepared.patient_ids[used]:
+        raise InputError(f"{prepared.path}: {prepared.nameless}; take --split image")
     try:
         if settings.split == "patient":
             split = split_by_patient(classes, prepared.patient_ids[used], settings.split_seed)

@@ -3,12 +3,12 @@
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from ich_jax.data.dicom import SliceError, read_stored, require_picture
+from ich_jax.data.dicom import NotAxialCT, SliceError, require_picture
+from ich_jax.data.find import Member, read_member
 from ich_jax.data.prepared import Prepared
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.paper.metrics import log_softmax
@@ -42,35 +42,43 @@ def answer(network: Network, state: TrainState, prepared: Prepared, rows: np.nda
     return np.concatenate(found)[: len(rows)]  # the last batch is filled up
 
 
-def predict(network: Network, state: TrainState, image_size: int, files: list[Path]) -> Iterator[dict]:
-    """One answer a file, in order: {"file", "predicted", "probabilities": {class: p}}, or {"file", "error"}."""
+def predict(
+    network: Network, state: TrainState, image_size: int, files: list[Member], repair: bool = True
+) -> Iterator[dict]:
+    """One answer a file, in order: {"file", "series", "position_mm", "predicted", "probabilities": {class: p}}.
 
-    def read(part: Iterable[Path]) -> list[np.ndarray | SliceError]:
-        return [_read(path, image_size) for path in part]
+    The series is its UID, or the study's or the folder if the file has none; the position, along the normal of the
+    image, may be None. A file without an answer has {"file", "error"}, or {"file", "left_out"} if it is no axial CT
+    slice. `repair`: undo the 12-bit wrap-around where it is seen.
+    """
+
+    def read(part: Iterable[Member]) -> list[tuple[dict, np.ndarray | None]]:
+        return [_read(file, image_size, repair) for file in part]
 
     parts = [files[start : start + FILES] for start in range(0, len(files), FILES)]
     with ThreadPoolExecutor(max_workers=1) as reader:
-        for part, read_part in zip(parts, map_ahead(reader, read, parts, ahead=2), strict=True):
+        for part in map_ahead(reader, read, parts, ahead=2):
             images = np.zeros((FILES, image_size, image_size, 3), np.uint8)
-            for place, image in enumerate(read_part):
-                if not isinstance(image, SliceError):
+            for place, (_, image) in enumerate(part):
+                if image is not None:
                     images[place] = image
             logits = network.steps.evaluate(state.params, state.batch_stats, network.devices.put(images))
-            for path, image, shares in zip(part, read_part, np.exp(log_softmax(np.asarray(logits))), strict=False):
-                if isinstance(image, SliceError):
-                    yield {"file": str(path), "error": image.reason}
+            for (known, image), shares in zip(part, np.exp(log_softmax(np.asarray(logits))), strict=False):
+                if image is None:
+                    yield known
                 else:
-                    yield {
-                        "file": str(path),
-                        "predicted": CLASSES[shares.argmax()],
-                        "probabilities": dict(zip(CLASSES, shares.tolist(), strict=True)),
-                    }
+                    probabilities = dict(zip(CLASSES, shares.tolist(), strict=True))
+                    yield known | {"predicted": CLASSES[shares.argmax()], "probabilities": probabilities}
 
 
-def _read(path: Path, size: int) -> np.ndarray | SliceError:
+def _read(file: Member, size: int, repair: bool) -> tuple[dict, np.ndarray | None]:
     try:
-        raw = read_stored(path)
-        require_picture(raw, str(path))
-        return slice_to_image(raw, size)
+        raw = read_member(file)
+        require_picture(raw, str(file))
+    except NotAxialCT as error:
+        return {"file": str(file), "left_out": error.reason}, None
     except SliceError as error:
-        return error
+        return {"file": str(file), "error": error.reason}, None
+    series = raw.series_id or raw.study_id or str(file).rpartition("/")[0]
+    known = {"file": str(file), "series": series, "position_mm": raw.along_normal}
+    return known, slice_to_image(raw, size, repair)

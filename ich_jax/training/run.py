@@ -281,6 +281,8 @@ def _introduction(
     ]
     if network.devices.count > 1 and settings.batch_size % network.devices.count:
         lines.append(f"note: batches of {settings.batch_size} go whole to each of {network.devices.count} devices")
+    if settings.split == "patient" and prepared.nameless:
+        lines.append(f"note: {prepared.nameless}")
     differences = unlike_the_paper(settings, found)
     if differences:
         lines.append(f"not as in the paper: {', '.join(differences)}")

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ich_jax import evaluate, predict, prepare, train
 from ich_jax.__main__ import COMMANDS
 from ich_jax.plumbing.command import InputError
-from tests.make import make_dicom
+from tests.make import make_dicom, make_zip
 
 OPTIONS = ["--batch-size", "20", "--learning-rate", "1e-3", "--epochs", "1"]
 
@@ -108,18 +109,74 @@ def test_predict_prints_a_table_or_json_and_goes_on_after_a_bad_file(run, tmp_pa
     good, bad = tmp_path / "ID_00.dcm", tmp_path / "bad.dcm"
     good.write_bytes(make_dicom())
     bad.write_bytes(b"no slice")
+    (tmp_path / "notes.txt").write_text("no slice, and says so", encoding="utf-8")
     with pytest.raises(InputError, match="1 of 2 files"):
         predict.main([str(run), str(bad), str(good)])
     captured = capsys.readouterr()
     assert "ID_00.dcm" in captured.out
+    assert captured.out.splitlines()[-1] == "1 answered, 1 refused"
     assert f"{bad}: not a DICOM file" in captured.err
     with pytest.raises(InputError, match="1 of 2 files"):
         predict.main([str(run), str(tmp_path), "--json"])
-    results = json.loads(capsys.readouterr().out)
-    assert [set(result) for result in results] == [{"file", "predicted", "probabilities"}, {"file", "error"}]
+    found = json.loads(capsys.readouterr().out)
+    answer, error = found["slices"]
+    assert set(answer) == {"file", "series", "position_mm", "predicted", "probabilities"}
+    assert set(error) == {"file", "error"}
+    assert found["counts"] == "1 answered, 1 refused; left out: 1 not DICOM"
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"no \.dcm files"):
+    with pytest.raises(InputError, match=r"empty: holds no DICOM file$"):
         predict.main([str(run), str(tmp_path / "empty")])
+
+
+def test_predict_answers_a_scan_in_the_order_of_the_body(run, tmp_path, capsys):
+    """A hospital's folder: names and instance numbers say nothing of the order, and not all of it is axial CT."""
+    places = {"IM3": 5.0, "IM1": 10.0, "IM2": -2.5}
+    rng = np.random.default_rng(0)
+    for name, place in places.items():
+        tags = {"ImagePositionPatient": [0, 0, place], "ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
+        path = tmp_path / "patient" / "study" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(make_dicom(rng.integers(900, 1100, (32, 32), np.int16), SOPInstanceUID=name, **tags))
+    (tmp_path / "patient" / "scout").write_bytes(make_dicom(ImageType="LOCALIZER"))
+    (tmp_path / "patient" / "DICOMDIR").write_bytes(make_dicom())
+    found = predict.main([str(run), str(tmp_path), "--json"])
+    assert json.loads(capsys.readouterr().out) == found
+    names = [Path(one["file"]).name for one in found["slices"]]
+    assert names == ["IM2", "IM3", "IM1", "scout"]
+    assert found["slices"][-1] == {
+        "file": str(tmp_path / "patient" / "scout"),
+        "left_out": "is a localizer, not an axial slice",
+    }
+    assert found["counts"] == "3 answered, 0 refused; left out: 1 DICOMDIR, 1 no axial CT slice"
+    (series,) = found["series"]
+    shares = {one["file"]: one["probabilities"] for one in found["slices"][:3]}
+    assert (series["series"], series["slices"]) == ("ID_00000000c", 3)
+    for kind, highest in series["highest"].items():
+        assert highest["probability"] == max(one[kind] for one in shares.values())
+        assert shares[highest["file"]][kind] == highest["probability"]
+    suspicion = {file: 1 - one["none"] for file, one in shares.items()}
+    assert series["most_suspicious"] == [
+        {"file": file, "any_hemorrhage": suspicion[file]} for file in sorted(suspicion, key=suspicion.get)[::-1]
+    ]
+    predict.main([str(run), str(tmp_path)])
+    *_, line, last = capsys.readouterr().out.splitlines()
+    assert line.startswith("series ID_00000000c: 3 slices; any hemorrhage, highest: ")
+    assert last == found["counts"]
+
+
+def test_predict_where_nothing_is_axial_ct(run, tmp_path):
+    (tmp_path / "a").write_bytes(make_dicom(Modality="MR"))
+    with pytest.raises(InputError, match="no axial CT slice among 1 files"):
+        predict.main([str(run), str(tmp_path)])
+
+
+def test_predict_repairs_unless_told_not_to(run, tmp_path):
+    stored = np.full((64, 64), 3096, np.uint16)
+    stored[20:40, 20:40] = np.arange(400).reshape(20, 20) // 4
+    path = tmp_path / "wrapped.dcm"
+    path.write_bytes(make_dicom(stored, BitsStored=12, HighBit=11, RescaleIntercept="0"))
+    repaired, plain = (predict.main([str(run), str(path), *more])["slices"][0] for more in ([], ["--no-repair"]))
+    assert repaired["probabilities"] != plain["probabilities"]
 
 
 def test_from_real_slices_to_predictions(rsna_sample, tmp_path, capsys):
@@ -131,4 +188,12 @@ def test_from_real_slices_to_predictions(rsna_sample, tmp_path, capsys):
     assert "PHANTOM" not in out
     assert evaluate.main([str(tmp_path / "r"), "--part", "test"])["slices"] == 4
     files = sorted(map(str, rsna_sample.glob("stage_2_train/*.dcm")))
-    assert len(predict.main([str(tmp_path / "r"), *files])) == 38
+    from_files = predict.main([str(tmp_path / "r"), *files])
+    assert len(from_files["slices"]) == 38
+    assert sum(series["slices"] for series in from_files["series"]) == 38
+    archive = make_zip(rsna_sample, tmp_path / "kaggle.zip")
+    from_zip = predict.main([str(tmp_path / "r"), str(archive)])
+    assert from_zip["counts"].startswith("38 answered, 0 refused; left out: ")
+    assert {Path(one["file"]).name: one["probabilities"] for one in from_files["slices"]} == {
+        Path(one["file"]).name: one["probabilities"] for one in from_zip["slices"]
+    }

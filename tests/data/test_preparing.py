@@ -204,6 +204,7 @@ def test_ctrl_c_is_one_line_and_keeps_what_is_done(tmp_path, delay):
     command = [sys.executable, "-m", "ich_jax.prepare", str(source), "--out", str(tmp_path / "out")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     while not (tmp_path / "out" / "unfinished" / "journal.csv").exists():
+        assert process.poll() is None
         time.sleep(0.01)
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
@@ -316,7 +317,7 @@ def test_labels_in_a_zip_that_are_no_text_or_damaged(kaggle, tmp_path):
         file.writestr("stage_2_train.csv", labels)
     whole = archive.read_bytes()
     archive.write_bytes(whole.replace(b"_epidural,0", b"_epidural,1", 1))
-    with pytest.raises(InputError, match=r"kaggle\.zip: damaged or unsupported zip: Bad CRC-32"):
+    with pytest.raises(InputError, match=r"kaggle\.zip/stage_2_train\.csv: damaged or incomplete: Bad CRC-32"):
         open_source(archive)
 
 
@@ -324,9 +325,9 @@ def test_labels_in_a_zip_that_are_no_text_or_damaged(kaggle, tmp_path):
     ("make", "words"),
     [
         (lambda path: path / "absent", "no such file"),
-        (lambda path: path, r"no \.dcm files"),
+        (lambda path: path, r"no DICOM file; left out: 2 not DICOM, 1 zip file"),
         (lambda path: path / "text.zip", "neither a folder nor"),
-        (lambda path: path / "other.zip", "not the Kaggle zip"),
+        (lambda path: path / "other.zip", "no DICOM file; left out: 1 not DICOM"),
     ],
 )
 def test_a_wrong_source_is_one_line(tmp_path, make, words):

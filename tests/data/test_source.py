@@ -1,0 +1,258 @@
+"""The layouts in which slices and labels come, each with the prepared folder that has to come of it."""
+
+import gzip
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ich_jax import prepare
+from ich_jax.data.source import open_source
+from ich_jax.paper.printed import TYPES
+from ich_jax.plumbing.command import InputError
+from tests.data.test_find import as_zip
+from tests.make import make_dicom, make_kaggle, make_zip, write_labels
+
+FILES = ("images.npy", "prepare.json", "rejected.csv", "slices.csv")
+
+
+def prepared(source: Path | str, out: Path, *more: str) -> dict[str, bytes]:
+    prepare.main([str(source), "--out", str(out), "--size", "24", "--workers", "1", *more])
+    return {name: (out / name).read_bytes() for name in FILES}
+
+
+@pytest.fixture(scope="module")
+def kaggle(tmp_path_factory) -> Path:
+    return make_kaggle(tmp_path_factory.mktemp("kaggle") / "source")
+
+
+@pytest.fixture(scope="module")
+def reference(kaggle, tmp_path_factory) -> dict[str, bytes]:
+    return prepared(kaggle, tmp_path_factory.mktemp("reference") / "out")
+
+
+@pytest.fixture
+def copy(kaggle, tmp_path) -> Path:
+    return shutil.copytree(kaggle, tmp_path / "copy")
+
+
+def upper_case_endings(folder: Path) -> None:
+    for path in folder.glob("*/*.dcm"):
+        path.rename(path.with_suffix(".DCM"))
+
+
+def no_endings(folder: Path) -> None:
+    for path in folder.glob("*/*.dcm"):
+        path.rename(path.with_suffix(""))
+
+
+def deeper(folder: Path) -> None:
+    for number, path in enumerate(sorted(folder.glob("*/*.dcm"))):
+        below = path.parent / f"patient {number // 4}" / "CT"
+        below.mkdir(parents=True, exist_ok=True)
+        path.rename(below / path.name)
+
+
+def rewrite(change):
+    def change_labels(folder: Path) -> None:
+        path = folder / "stage_2_train.csv"
+        path.write_bytes(change(path.read_text(encoding="utf-8")))
+
+    return change_labels
+
+
+def zipped_labels(folder: Path) -> None:
+    with zipfile.ZipFile(folder / "stage_2_train.csv.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(folder / "stage_2_train.csv", "stage_2_train.csv")
+    (folder / "stage_2_train.csv").unlink()
+
+
+def gzipped_labels(folder: Path) -> None:
+    path = folder / "stage_2_train.csv"
+    (folder / "stage_2_train.csv.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+def wide(text: str) -> bytes:
+    """As pandas' pivot_table writes it: floats, another order, columns that nobody asked for."""
+    found: dict[str, dict[str, str]] = {}
+    for line in text.splitlines()[1:]:
+        name, value = line.split(",")
+        image_id, _, kind = name.rpartition("_")
+        found.setdefault(image_id, {})[kind] = value
+    kinds = ("any", *reversed(TYPES))
+    rows = [
+        f",{','.join(kinds)},ID,age",
+        *(f"0,{','.join(v[k] + '.0' for k in kinds)},{i}.dcm,7" for i, v in found.items()),
+    ]
+    return "\n".join(rows).encode()
+
+
+def half_of_the_ids_with_endings(text: str) -> bytes:
+    return text.replace("1_", "1.png_").encode()
+
+
+AS_KAGGLE = {
+    "upper-case endings": upper_case_endings,
+    "no endings": no_endings,
+    "deeper folders": deeper,
+    "BOM and CRLF": rewrite(lambda text: text.replace("\n", "\r\n").encode("utf-8-sig")),
+    "CR line ends": rewrite(lambda text: text.replace("\n", "\r").encode()),
+    "floats": rewrite(lambda text: text.replace(",0\n", ",0.0\n").replace(",1\n", ",1.0\n").encode()),
+    "wide table": rewrite(wide),
+    ".csv.zip": zipped_labels,
+    ".csv.gz": gzipped_labels,
+}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+@pytest.mark.parametrize("change", AS_KAGGLE)
+def test_spellings_of_the_kaggle_layout(copy, reference, tmp_path, change, kind):
+    AS_KAGGLE[change](copy)
+    source = copy if kind == "folder" else as_zip(copy, tmp_path / "a.zip")
+    assert prepared(source, tmp_path / "out") == reference
+
+
+@pytest.mark.parametrize("root", ["", "./", "any name/", "\\", "rsna-intracranial-hemorrhage-detection/"])
+def test_the_root_of_a_zip_has_any_name_or_none(copy, reference, tmp_path, root):
+    shutil.copytree(copy / "stage_2_train", copy / "stage_2_test")  # Kaggle's zip has unlabelled slices as well
+    archive = make_zip(copy, tmp_path / "a.zip", root.replace("\\", ""))
+    if root == "\\":
+        archive = as_zip(copy, archive, lambda name: name.replace("/", "\\"))
+    assert "left out: 41 outside" in open_source(archive).notes[0]
+    assert prepared(archive, tmp_path / "out") == reference
+
+
+def test_a_folder_in_a_folder_of_any_name(copy, reference, tmp_path):
+    assert prepared(copy.parent, tmp_path / "out") == reference
+
+
+@pytest.mark.parametrize("inside", ["", "stage_2_train"])
+def test_the_folder_that_one_is_in(copy, reference, tmp_path, monkeypatch, inside):
+    monkeypatch.chdir(copy / inside)
+    assert prepared(".", tmp_path / "out") == reference
+
+
+def test_two_data_sets_in_one_folder_are_not_guessed_at(copy, tmp_path):
+    shutil.copytree(copy, tmp_path / "again")
+    with pytest.raises(InputError, match="holds again/stage_2_train/ and copy/stage_2_train/; give the one"):
+        open_source(tmp_path)
+
+
+@pytest.fixture
+def archive_of_patients(tmp_path) -> Path:
+    """As anonymised archives come: the same names in every series."""
+    folder = tmp_path / "archive"
+    for number in range(4):
+        path = folder / f"patient{number // 2}" / f"series{number % 2}" / "IM1"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(make_dicom(SOPInstanceUID=f"1.2.{number}", PatientID=f"{number // 2}"))
+    (folder / "extra").write_bytes(make_dicom(PatientID="9"))
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_where_names_recur_an_id_is_a_path(archive_of_patients, tmp_path, kind):
+    types = {f"patient{number // 2}/series{number % 2}/IM1": () for number in range(4)}
+    write_labels(archive_of_patients / "labels.csv", types | {"IM1": (), "extra": ("subdural",)})
+    source = archive_of_patients if kind == "folder" else as_zip(archive_of_patients, tmp_path / "a.zip")
+    found = prepared(source, tmp_path / "out")
+    assert [row.split(",")[0] for row in found["slices.csv"].decode().splitlines()[1:]] == ["extra", *types]
+    assert "IM1,ambiguous: several files have this name; labels have to give the path" in found["rejected.csv"].decode()
+
+
+def test_a_path_serves_where_the_name_would_do(archive_of_patients, tmp_path):
+    shutil.move(archive_of_patients / "extra", archive_of_patients / "patient0" / "extra.dcm")
+    labels = write_labels(tmp_path / "labels.csv", {"patient0/extra.dcm": ("subdural",)})
+    assert (
+        b"\nextra,subdural,9," in prepared(archive_of_patients, tmp_path / "out", "--labels", str(labels))["slices.csv"]
+    )
+    both = write_labels(tmp_path / "both.csv", {"patient0/extra.dcm": (), "extra": ()})
+    with pytest.raises(InputError, match="by its path and by its name"):
+        open_source(archive_of_patients, both)
+
+
+def test_which_labels(archive_of_patients):
+    with pytest.raises(InputError, match=r"has no label file, nor is .*archive\.csv there; give one with --labels"):
+        open_source(archive_of_patients)
+    write_labels(archive_of_patients.with_name("archive.csv"), {"extra": ()})
+    assert open_source(archive_of_patients).labels.image_class == {"extra": "none"}
+    write_labels(archive_of_patients / "train.csv", {"extra": ("epidural",)})
+    assert open_source(archive_of_patients).labels.image_class == {"extra": "epidural"}
+    write_labels(archive_of_patients / "test.csv", {"extra": ()})
+    with pytest.raises(InputError, match=r"holds test\.csv, train\.csv; say with --labels which has the labels"):
+        open_source(archive_of_patients)
+
+
+def test_no_slice_is_one_true_line(kaggle, tmp_path):
+    make_zip(kaggle, tmp_path / "inner" / "a.zip") if (tmp_path / "inner").mkdir() is None else None
+    for source in (tmp_path / "inner", as_zip(tmp_path / "inner", tmp_path / "outer.zip")):
+        with pytest.raises(
+            InputError, match="holds no DICOM file; left out: 1 zip file; zip files inside are not opened"
+        ):
+            open_source(source)
+
+
+def test_what_is_no_axial_ct_is_listed(archive_of_patients, tmp_path):
+    for name, tags in {"mr": {"Modality": "MR"}, "scout": {"ImageType": "LOCALIZER"}}.items():
+        (archive_of_patients / name).write_bytes(make_dicom(**tags))
+    labels = write_labels(tmp_path / "labels.csv", {"extra": (), "mr": (), "scout": ()})
+    rejected = prepared(archive_of_patients, tmp_path / "out", "--labels", str(labels))["rejected.csv"].decode()
+    assert 'mr,"no axial CT slice: is MR, not CT"' in rejected
+    assert 'scout,"no axial CT slice: is a localizer, not an axial slice"' in rejected
+
+
+def test_slices_without_a_patient(tmp_path, capsys):
+    from ich_jax.data.prepared import open_prepared
+    from ich_jax.training.batches import split_rows
+    from ich_jax.training.config import Settings
+
+    folder, types = tmp_path / "slices", {}
+    folder.mkdir()
+    for number in range(24):
+        tags = {"PatientID": "" if number % 2 else f"p{number // 4}", "StudyInstanceUID": f"1.{number // 4}"}
+        (folder / f"{number}.dcm").write_bytes(make_dicom(**tags))
+        types[f"{number}"] = ()
+    labels = str(write_labels(tmp_path / "labels.csv", types))
+    prepared(folder, tmp_path / "out", "--labels", labels)
+    sentence = "12 slices have no PatientID: a split by patient is one by StudyInstanceUID there"
+    assert sentence in capsys.readouterr().out
+    found = open_prepared(tmp_path / "out")
+    assert found.nameless == sentence
+    assert set(found.patient_ids) == {f"p{k}" for k in range(6)} | {f"1.{k}" for k in range(6)}
+    split = split_rows(found, Settings(split="patient"))
+    assert not set(found.patient_ids[split["train"]]) & set(found.patient_ids[split["test"]])
+    (folder / "0.dcm").write_bytes(make_dicom(drop=("PatientID", "StudyInstanceUID")))
+    prepared(folder, tmp_path / "neither", "--labels", labels)
+    found = open_prepared(tmp_path / "neither")
+    with pytest.raises(InputError, match="1 slices have neither PatientID nor StudyInstanceUID: no split by patient"):
+        split_rows(found, Settings(split="patient"))
+    assert len(split_rows(found, Settings())["train"]) == 12
+
+
+def test_repair_can_be_left_out(tmp_path):
+    import numpy as np
+
+    stored = np.full((64, 64), 3096, np.uint16)
+    stored[20:40] = np.arange(64) % 60
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "a.dcm").write_bytes(make_dicom(stored, BitsStored=12, HighBit=11, RescaleIntercept="0"))
+    write_labels(tmp_path / "source" / "labels.csv", {"a": ()})
+    with_repair = prepared(tmp_path / "source", tmp_path / "a")
+    without = prepared(tmp_path / "source", tmp_path / "b", "--no-repair")
+    assert b'"wraparound_repaired": true' in with_repair["prepare.json"]
+    assert b'"wraparound_repaired": false' in without["prepare.json"]
+    assert with_repair["images.npy"] != without["images.npy"]
+    with pytest.raises(InputError, match="other settings"):
+        prepared(tmp_path / "source", tmp_path / "a", "--no-repair")
+
+
+def test_nobody_is_left_behind(copy):
+    """Every file of the source is a member or counted."""
+    (copy / "stage_2_train" / "notes.txt").write_text("x", encoding="utf-8")
+    source = open_source(copy)
+    files = sum(len(names) for _, _, names in os.walk(copy / "stage_2_train"))
+    assert len(source.members) == files - 1
+    assert source.notes == ("left out: 1 not DICOM",)
