@@ -7,6 +7,7 @@ whole but no axial CT slice in `NotAxialCT`. Section numbers are those of the DI
 import io
 import logging
 import math
+import operator
 import os
 import stat
 import warnings
@@ -78,8 +79,8 @@ class SliceError(InputError):
     """A file that is not one readable CT slice. The message names the file, `reason` says what is wrong."""
 
     def __init__(self, name: str, reason: str):
-        self.reason = reason
-        super().__init__(f"{name}: {reason}")
+        self.reason = "".join(letter if letter.isprintable() else "?" for letter in reason)  # it may quote the file
+        super().__init__(f"{name}: {self.reason}")
 
 
 class NotAxialCT(SliceError):
@@ -251,10 +252,10 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
     return StoredSlice(
         stored,
         encoding,
-        image_id=_identifier(dataset, "SOPInstanceUID"),
-        patient_id=_identifier(dataset, "PatientID"),
-        study_id=_identifier(dataset, "StudyInstanceUID"),
-        series_id=_identifier(dataset, "SeriesInstanceUID"),
+        image_id=_printable(_text(dataset, "SOPInstanceUID")),
+        patient_id=_printable(str(dataset.get("PatientID") or "").strip()),
+        study_id=_printable(_text(dataset, "StudyInstanceUID")),
+        series_id=_printable(_text(dataset, "SeriesInstanceUID")),
         along_normal=along_normal,
         synthetic=dataset.file_meta.get("ImplementationVersionName") == PHANTOM_MARK,
     )
@@ -263,35 +264,40 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
 def _require_axial_ct(dataset: pydicom.Dataset) -> float | None:
     """Refuse what says that it is something else; tags that are not there say nothing. Returns the place along the
     normal."""
-    modality = str(dataset.get("Modality", None) or "CT")
+    modality, photometric = _text(dataset, "Modality") or "CT", _text(dataset, "PhotometricInterpretation")
     if modality != "CT":
         raise _NoAxialCT(f"is {modality}, not CT")
-    if "LOCALIZER" in str(dataset.get("ImageType", "")):
+    if "LOCALIZER" in _text(dataset, "ImageType"):
         raise _NoAxialCT("is a localizer, not an axial slice")
-    if str(dataset.get("PhotometricInterpretation", "")).startswith(("RGB", "YBR", "PALETTE")):
-        raise _NoAxialCT(f"is not a grey image but {dataset.PhotometricInterpretation}")
+    if photometric.startswith(("RGB", "YBR", "PALETTE")):
+        raise _NoAxialCT(f"is not a grey image but {photometric}")
     if not any(tag in dataset for tag in ("Modality", "Rows", "Columns", "PixelData")):
         raise _NoAxialCT("holds no image")
-    unit = str(dataset.get("RescaleType", None) or "HU").strip()
+    unit = _text(dataset, "RescaleType") or "HU"
     if unit != "HU":
         raise _NoAxialCT(f"has values in {unit}, not in HU (RescaleType)")
-    frames = _integer(dataset, "NumberOfFrames") if dataset.get("NumberOfFrames", None) not in (None, "") else 1
-    if frames != 1:
+    frames = _text(dataset, "NumberOfFrames") or "1"
+    if frames != "1":
         raise _Reason(f"has {frames} frames instead of 1; export it as one file a slice (not as enhanced CT)")
     orientation, position = (_numbers(dataset, tag) for tag in ("ImageOrientationPatient", "ImagePositionPatient"))
-    normal = np.cross(orientation[:3], orientation[3:]) if len(orientation) == 6 else np.zeros(3)
-    if not 0.9 < np.linalg.norm(normal) < 1.1:  # no two directions at a right angle
+    if len(orientation) != 6:
+        return None
+    (a, b, c), (d, e, f) = orientation[:3], orientation[3:]  # directions of a row and of a column
+    normal = (b * f - c * e, c * d - a * f, a * e - b * d)
+    if not 0.9 < math.hypot(*normal) < 1.1:  # they are not at a right angle, or no directions
         return None
     if abs(normal[2]) < LEAST_COSINE:
         raise _NoAxialCT("is not axial (ImageOrientationPatient)")
-    return float(np.dot(normal, position)) if len(position) == 3 else None
+    return sum(map(operator.mul, normal, position)) if len(position) == 3 else None
 
 
 def _read_pixels(dataset: pydicom.Dataset) -> tuple[Encoding, np.ndarray]:
     missing = [tag for tag in REQUIRED_TAGS if tag not in dataset]
     if missing:
         raise _Reason(f"has no {missing[0]}")
-    photometric = _one_value(dataset, "PhotometricInterpretation")
+    photometric = _text(dataset, "PhotometricInterpretation")
+    if not photometric:
+        raise _Reason("has an empty PhotometricInterpretation")
     if _integer(dataset, "SamplesPerPixel") != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise _Reason(f"is not a grey image but {photometric}")
     rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
@@ -345,10 +351,17 @@ def _padding(dataset: pydicom.Dataset, dtype: np.dtype) -> tuple[int, int] | Non
     return (min(stored), max(stored)) if stored and isinstance(values[0], int) and tags[0] in dataset else None
 
 
-def _identifier(dataset: pydicom.Dataset, tag: str) -> str:
-    """ "" where there is none, or one that a table cannot hold."""
-    value = str(dataset.get(tag, None) or "").strip()
-    return value if value.isprintable() else ""
+def _printable(identifier: str) -> str:
+    """Nothing in place of what a table cannot hold."""
+    return identifier if identifier.isprintable() else ""
+
+
+def _text(dataset: pydicom.Dataset, tag: str) -> str:
+    """A value of plain letters (CS, DS, IS, UI; several are joined by backslashes) from the bytes of the file, "" if
+    there is none. pydicom's own objects for them cost more time than a slice has."""
+    element = dataset.get_item(tag)
+    value = b"" if element is None or element.value is None else element.value
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip(" \0")
 
 
 def _one_value(dataset: pydicom.Dataset, tag: str) -> Any:
@@ -384,15 +397,11 @@ def _numbers(dataset: pydicom.Dataset, tag: str) -> list[float]:
         values = _decimals(dataset, tag)
     except _Reason:
         return []
-    return values if np.isfinite(values).all() else []
+    return values if all(map(math.isfinite, values)) else []
 
 
 def _decimals(dataset: pydicom.Dataset, tag: str) -> list[float]:
-    """Decimal strings, from the bytes of the file: pydicom's own objects for them cost more time than a slice has."""
-    raw = dataset.get_item(tag)
-    value = b"" if raw is None or raw.value is None else raw.value
-    text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-    text = text.strip(" \0")
+    text = _text(dataset, tag)
     if not text:
         raise _Reason(f"has an empty {tag}")
     try:
