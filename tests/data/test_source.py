@@ -2,16 +2,22 @@
 
 import gzip
 import os
+import re
 import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ich_jax import prepare
+from ich_jax.data.prepared import open_prepared
 from ich_jax.data.source import open_source
 from ich_jax.paper.printed import TYPES
 from ich_jax.plumbing.command import InputError
+from ich_jax.training.batches import split_rows
+from ich_jax.training.config import Settings
+from tests.conftest import ROOT
 from tests.data.test_find import as_zip
 from tests.make import make_dicom, make_kaggle, make_zip, write_labels
 
@@ -88,10 +94,6 @@ def wide(text: str) -> bytes:
         *(f"0,{','.join(v[k] + '.0' for k in kinds)},{i}.dcm,7" for i, v in found.items()),
     ]
     return "\n".join(rows).encode()
-
-
-def half_of_the_ids_with_endings(text: str) -> bytes:
-    return text.replace("1_", "1.png_").encode()
 
 
 AS_KAGGLE = {
@@ -186,12 +188,12 @@ def test_which_labels(archive_of_patients):
         open_source(archive_of_patients)
 
 
-def test_no_slice_is_one_true_line(kaggle, tmp_path):
-    make_zip(kaggle, tmp_path / "inner" / "a.zip") if (tmp_path / "inner").mkdir() is None else None
-    for source in (tmp_path / "inner", as_zip(tmp_path / "inner", tmp_path / "outer.zip")):
-        with pytest.raises(
-            InputError, match="holds no DICOM file; left out: 1 zip file; zip files inside are not opened"
-        ):
+def test_a_zip_in_a_zip_is_one_true_line(kaggle, tmp_path):
+    (tmp_path / "outer").mkdir()
+    make_zip(kaggle, tmp_path / "outer" / "a.zip")
+    words = "holds no DICOM file; left out: 1 zip file; zip files inside are not opened"
+    for source in (tmp_path / "outer", as_zip(tmp_path / "outer", tmp_path / "outer.zip")):
+        with pytest.raises(InputError, match=words):
             open_source(source)
 
 
@@ -205,10 +207,6 @@ def test_what_is_no_axial_ct_is_listed(archive_of_patients, tmp_path):
 
 
 def test_slices_without_a_patient(tmp_path, capsys):
-    from ich_jax.data.prepared import open_prepared
-    from ich_jax.training.batches import split_rows
-    from ich_jax.training.config import Settings
-
     folder, types = tmp_path / "slices", {}
     folder.mkdir()
     for number in range(24):
@@ -233,8 +231,6 @@ def test_slices_without_a_patient(tmp_path, capsys):
 
 
 def test_repair_can_be_left_out(tmp_path):
-    import numpy as np
-
     stored = np.full((64, 64), 3096, np.uint16)
     stored[20:40] = np.arange(64) % 60
     (tmp_path / "source").mkdir()
@@ -256,3 +252,14 @@ def test_nobody_is_left_behind(copy):
     files = sum(len(names) for _, _, names in os.walk(copy / "stage_2_train"))
     assert len(source.members) == files - 1
     assert source.notes == ("left out: 1 not DICOM",)
+
+
+def test_each_row_of_the_page_names_a_test():
+    named = re.findall(r"`([\w/]+\.py)::(\w+)`", (ROOT / "docs" / "files.md").read_text(encoding="utf-8"))
+    assert len(named) > 25
+    for file, test in named:
+        path = ROOT / "tests" / (file if "/" in file else f"data/{file}")
+        assert f"def {test}(" in path.read_text(encoding="utf-8"), f"{file}::{test}"
+    page = (ROOT / "docs" / "files.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not re.match(r"\| (layout|form|enc)", line)]
+    assert [row for row in rows if "::test_" not in row] == []
