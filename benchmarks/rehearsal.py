@@ -6,7 +6,8 @@ Data are made up, all but the counts (rsna_size.py), with images of 8×8 pixels,
 Each stage is a command in a process of its own. Its memory is the peak of its largest process, files that are mapped
 included. Beside the seconds stand those of the processors, which tell more where other programs run as well.
 
-Bounds: MEMORY_BYTES for a process (less for prepare), SECONDS for a stage that does not train. A broken one is named; the exit code is 1.
+Bounds: a stage's `memory_bytes` for each of its processes, SECONDS if it does not train. A broken one is named; the
+exit code is 1.
 """
 
 import argparse
