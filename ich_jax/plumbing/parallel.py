@@ -12,13 +12,10 @@ from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
 from ich_jax.plumbing.command import InputError
+from ich_jax.plumbing.memory import keep_memory
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-# glibc gives the memory of every large array back to the kernel and asks for it again, page by page; told to keep it,
-# code that makes many arrays can take half the time. Other systems ignore these.
-KEEP_MEMORY = {"MALLOC_TOP_PAD_": str(2**26), "MALLOC_MMAP_THRESHOLD_": str(2**26)}
 
 
 def map_ahead(
@@ -60,7 +57,7 @@ def map_in_processes(
     try:
         with ExitStack() as stack:
             stack.enter_context(_one_ctrl_c())
-            with _deaf_to_ctrl_c(), _environment(KEEP_MEMORY):
+            with _deaf_to_ctrl_c():
                 pool = ProcessPoolExecutor(workers, context, _start, (start, arguments))
                 stack.enter_context(pool)
                 for _ in range(workers):
@@ -75,6 +72,7 @@ def map_in_processes(
 def _start(start: Callable[..., object] | None, arguments: tuple) -> None:
     parent = multiprocessing.parent_process()
     threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()  # no orphans after a kill
+    keep_memory()
     if start:
         start(*arguments)
 
@@ -111,14 +109,3 @@ def _deaf_to_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, handler)
-
-
-@contextmanager
-def _environment(extra: dict[str, str]) -> Iterator[None]:
-    added = {name: value for name, value in extra.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]

@@ -9,6 +9,7 @@ from ich_jax.data.prepared import Prepared
 from ich_jax.paper.splits import split_by_image, split_by_patient
 from ich_jax.paper.steps import Batch
 from ich_jax.plumbing.command import InputError
+from ich_jax.plumbing.memory import keep_memory
 from ich_jax.plumbing.parallel import map_ahead
 from ich_jax.training.cache import Cache
 from ich_jax.training.config import Settings
@@ -89,6 +90,7 @@ def _ahead(
     readers: int = READERS,
 ) -> Iterator[Batch]:
     devices = devices or choose_devices(1)
+    keep_memory()
 
     def read(rows: np.ndarray) -> Batch:
         return images.batch(classes, rows) if isinstance(images, Cache) else devices.batch(images, classes, rows)
