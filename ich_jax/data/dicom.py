@@ -18,23 +18,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pydicom
-import pydicom.pixels
 from pydicom.multival import MultiValue
-from pydicom.uid import (
-    JPEG2000,
-    UID,
-    ExplicitVRBigEndian,
-    ExplicitVRLittleEndian,
-    ImplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    RLELossless,
-)
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import VR
 
+from ich_jax.data.compressed import NotRead, decompress
 from ich_jax.data.hounsfield import Encoding, looks_wrapped
 from ich_jax.paper.windowing import AIR_HU
 from ich_jax.plumbing.command import InputError
@@ -50,16 +38,6 @@ LEAST_COSINE = 0.5  # between the axis of the body and the normal of an axial sl
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 DICOMDIR = b"1.2.840.10008.1.3.10"
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
-COMPRESSED = (
-    RLELossless,
-    JPEGLossless,
-    JPEGLosslessSV1,
-    JPEGLSLossless,
-    JPEGLSNearLossless,
-    JPEG2000Lossless,
-    JPEG2000,
-)
-DECODERS = "pip install -r requirements-compressed.txt"
 
 REQUIRED_TAGS = (
     "SamplesPerPixel",
@@ -150,7 +128,7 @@ def read_stored(source: str | os.PathLike | bytes, *, name: str | None = None) -
                 return _read(file, status.st_size)
     except _NoAxialCT as error:
         raise NotAxialCT(name, str(error)) from None
-    except _Reason as error:
+    except (_Reason, NotRead) as error:
         raise SliceError(name, str(error)) from None
     except OSError as error:
         raise SliceError(name, f"cannot be read: {error.strerror or error}") from None
@@ -322,7 +300,7 @@ def _decode(dataset: pydicom.Dataset, rows: int, columns: int, dtype: np.dtype) 
     data = _one_value(dataset, "PixelData")
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax and UID(syntax) not in NATIVE:
-        return _decompress(dataset, UID(syntax))
+        return decompress(dataset, UID(syntax), rows, columns)
     if dataset["PixelData"].is_undefined_length:
         raise _Reason("has compressed pixels and no TransferSyntaxUID that says how")
     if len(data) < rows * columns * 2:
@@ -330,16 +308,6 @@ def _decode(dataset: pydicom.Dataset, rows: int, columns: int, dtype: np.dtype) 
     order = "<" if dataset.original_encoding[1] else ">"
     stored = np.frombuffer(data, dtype.newbyteorder(order), count=rows * columns)
     return stored.astype(dtype, copy=False).reshape(rows, columns)
-
-
-def _decompress(dataset: pydicom.Dataset, syntax: UID) -> np.ndarray:
-    if syntax not in COMPRESSED:
-        raise _Reason(
-            f"has the transfer syntax {syntax.name}, which is not read here; convert it to an uncompressed one"
-        )
-    if not pydicom.pixels.get_decoder(syntax).is_available:
-        raise _Reason(f"is compressed ({syntax.name}) and no decoder for it is installed: {DECODERS}")
-    return pydicom.pixels.pixel_array(dataset)
 
 
 def _padding(dataset: pydicom.Dataset, dtype: np.dtype) -> tuple[int, int] | None:
