@@ -1,6 +1,7 @@
 """From DICOM files and a label CSV to a prepared folder.
 
 hounsfield   stored values → Hounsfield units
+header       values of a header that may be anything
 compressed   compressed pixels → stored values
 dicom        one DICOM file → one axial CT slice
 find         the slices below a folder or in a zip

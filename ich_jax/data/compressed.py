@@ -22,6 +22,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
+from ich_jax.data.header import Refused
+
 READ = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless, JPEG2000Lossless, JPEG2000)
 DECODERS = "pip install -r requirements-compressed.txt"
 PRECISION = range(9, 17)  # bits of a stored value
@@ -35,20 +37,16 @@ RESTARTS = range(0xD0, 0xD8)
 MARKER = {False: re.compile(rb"\xff+([^\x00\xff])", re.DOTALL), True: re.compile(rb"\xff+([\x80-\xfe])", re.DOTALL)}
 
 
-class NotRead(Exception):
-    """Pixels that are not decompressed; the message says why."""
-
-
 def decompress(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int) -> np.ndarray:
     """The stored values, (rows, columns), of a data set with one frame of one sample.
 
-    Raises NotRead if the transfer syntax is none of READ, its decoder is missing, or the code stream does not fit the
+    Raises Refused if the transfer syntax is none of READ, its decoder is missing, or the code stream does not fit the
     header; whatever a decoder raises on damage that shows only later.
     """
     if syntax not in READ:
-        raise NotRead(f"has the transfer syntax {syntax.name}, which is not read; convert it to an uncompressed one")
+        raise Refused(f"has the transfer syntax {syntax.name}, which is not read; convert it to an uncompressed one")
     if not pydicom.pixels.get_decoder(syntax).is_available:
-        raise NotRead(f"is compressed ({syntax.name}) and no decoder for it is installed: {DECODERS}")
+        raise Refused(f"is compressed ({syntax.name}) and no decoder for it is installed: {DECODERS}")
     stream = next(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1))
     if syntax in (JPEG2000Lossless, JPEG2000):
         _check_jpeg_2000(stream, rows, columns)
@@ -56,13 +54,13 @@ def decompress(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int) -
         precision = _check_jpeg(stream, rows, columns, ls=syntax in (JPEGLSLossless, JPEGLSNearLossless))
         if dataset.PixelRepresentation == 1 and precision < dataset.BitsStored:
             bits = f"{dataset.BitsStored} bits of signed values and {precision} in the code stream"
-            raise NotRead(f"has {bits}, which does not say where the sign is")
+            raise Refused(f"has {bits}, which does not say where the sign is")
     return pydicom.pixels.pixel_array(dataset)
 
 
 def _require(holds: bool, what: str) -> None:
     if not holds:
-        raise NotRead(f"has a damaged code stream ({what})")
+        raise Refused(f"has a damaged code stream ({what})")
 
 
 def _number(stream: bytes, place: int) -> int:
@@ -102,7 +100,7 @@ def _check_jpeg(stream: bytes, rows: int, columns: int, ls: bool) -> int:
         if found[1][0] == END:
             return frame[0]
         _require(restarts and found[1][0] in RESTARTS, "marker in the scan")
-    raise NotRead("has a damaged code stream (no end of image)")
+    raise Refused("has a damaged code stream (no end of image)")
 
 
 def _huffman_tables(content: bytes) -> set[int]:

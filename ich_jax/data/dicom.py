@@ -1,4 +1,4 @@
-"""One DICOM file → one axial CT slice. The only file that reads DICOM.
+"""One DICOM file → one axial CT slice. Only this file, `header` and `compressed` know pydicom.
 
 Files come from anywhere, so nothing in them is believed: every way of being broken ends in `SliceError`, and what is
 whole but no axial CT slice in `NotAxialCT`. Section numbers are those of the DICOM standard, part 3 (PS3.3).
@@ -14,15 +14,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pydicom
-from pydicom.multival import MultiValue
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import VR
 
-from ich_jax.data.compressed import NotRead, decompress
+from ich_jax.data.compressed import decompress
+from ich_jax.data.header import Refused, decimal, integer, numbers, one_value, printable, text_of
 from ich_jax.data.hounsfield import Encoding, looks_wrapped
 from ich_jax.paper.windowing import AIR_HU
 from ich_jax.plumbing.command import InputError
@@ -123,12 +123,12 @@ def read_stored(source: str | os.PathLike | bytes, *, name: str | None = None) -
                 return _read(io.BytesIO(source), len(source))
             status = os.stat(source)
             if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
-                raise _Reason("is no regular file (a FIFO, socket or device)")  # opening a FIFO waits for ever
+                raise Refused("is no regular file (a FIFO, socket or device)")  # opening a FIFO waits for ever
             with open(source, "rb") as file:
                 return _read(file, status.st_size)
     except _NoAxialCT as error:
         raise NotAxialCT(name, str(error)) from None
-    except (_Reason, NotRead) as error:
+    except Refused as error:
         raise SliceError(name, str(error)) from None
     except OSError as error:
         raise SliceError(name, f"cannot be read: {error.strerror or error}") from None
@@ -203,22 +203,18 @@ def _quiet() -> Iterator[None]:
         log.propagate = propagate
 
 
-class _Reason(Exception):
-    """Why a file is refused; becomes a SliceError that names the file."""
-
-
-class _NoAxialCT(_Reason):
-    """The same for a NotAxialCT."""
+class _NoAxialCT(Refused):
+    """What becomes a NotAxialCT that names the file."""
 
 
 def _read(file: BinaryIO, size: int) -> StoredSlice:
     if size > MAX_FILE_BYTES:
-        raise _Reason(f"larger than {MAX_FILE_BYTES // 2**20} MiB, not a single CT slice")
+        raise Refused(f"larger than {MAX_FILE_BYTES // 2**20} MiB, not a single CT slice")
     head = file.read(HEAD_BYTES)
     if not looks_like_dicom(head):
-        raise _Reason("not a DICOM file")
+        raise Refused("not a DICOM file")
     if DEFLATED in head:  # pydicom would inflate it whole, to any size, before we see the header
-        raise _Reason("is deflated (Deflated Explicit VR Little Endian), which is not read here; inflate it first")
+        raise Refused("is deflated (Deflated Explicit VR Little Endian), which is not read here; inflate it first")
     if DICOMDIR in head:
         raise _NoAxialCT("is a DICOMDIR, a list of other files")
     file.seek(0)
@@ -230,10 +226,10 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
     return StoredSlice(
         stored,
         encoding,
-        image_id=_printable(_text(dataset, "SOPInstanceUID")),
-        patient_id=_printable(str(dataset.get("PatientID") or "").strip()),
-        study_id=_printable(_text(dataset, "StudyInstanceUID")),
-        series_id=_printable(_text(dataset, "SeriesInstanceUID")),
+        image_id=printable(text_of(dataset, "SOPInstanceUID")),
+        patient_id=printable(str(dataset.get("PatientID") or "").strip()),
+        study_id=printable(text_of(dataset, "StudyInstanceUID")),
+        series_id=printable(text_of(dataset, "SeriesInstanceUID")),
         along_normal=along_normal,
         synthetic=dataset.file_meta.get("ImplementationVersionName") == PHANTOM_MARK,
     )
@@ -242,22 +238,22 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
 def _require_axial_ct(dataset: pydicom.Dataset) -> float | None:
     """Refuse what says that it is something else; tags that are not there say nothing. Returns the place along the
     normal."""
-    modality, photometric = _text(dataset, "Modality") or "CT", _text(dataset, "PhotometricInterpretation")
+    modality, photometric = text_of(dataset, "Modality") or "CT", text_of(dataset, "PhotometricInterpretation")
     if modality != "CT":
         raise _NoAxialCT(f"is {modality}, not CT")
-    if "LOCALIZER" in _text(dataset, "ImageType"):
+    if "LOCALIZER" in text_of(dataset, "ImageType"):
         raise _NoAxialCT("is a localizer, not an axial slice")
     if photometric.startswith(("RGB", "YBR", "PALETTE")):
         raise _NoAxialCT(f"is not a grey image but {photometric}")
     if not any(tag in dataset for tag in ("Modality", "Rows", "Columns", "PixelData")):
         raise _NoAxialCT("holds no image")
-    unit = _text(dataset, "RescaleType") or "HU"
+    unit = text_of(dataset, "RescaleType") or "HU"
     if unit != "HU":
         raise _NoAxialCT(f"has values in {unit}, not in HU (RescaleType)")
-    frames = _text(dataset, "NumberOfFrames") or "1"
+    frames = text_of(dataset, "NumberOfFrames") or "1"
     if frames != "1":
-        raise _Reason(f"has {frames} frames instead of 1; export it as one file a slice (not as enhanced CT)")
-    orientation, position = (_numbers(dataset, tag) for tag in ("ImageOrientationPatient", "ImagePositionPatient"))
+        raise Refused(f"has {frames} frames instead of 1; export it as one file a slice (not as enhanced CT)")
+    orientation, position = (numbers(dataset, tag) for tag in ("ImageOrientationPatient", "ImagePositionPatient"))
     if len(orientation) != 6:
         return None
     (a, b, c), (d, e, f) = orientation[:3], orientation[3:]  # directions of a row and of a column
@@ -272,39 +268,39 @@ def _require_axial_ct(dataset: pydicom.Dataset) -> float | None:
 def _read_pixels(dataset: pydicom.Dataset) -> tuple[Encoding, np.ndarray]:
     missing = [tag for tag in REQUIRED_TAGS if tag not in dataset]
     if missing:
-        raise _Reason(f"has no {missing[0]}")
-    photometric = _text(dataset, "PhotometricInterpretation")
+        raise Refused(f"has no {missing[0]}")
+    photometric = text_of(dataset, "PhotometricInterpretation")
     if not photometric:
-        raise _Reason("has an empty PhotometricInterpretation")
-    if _integer(dataset, "SamplesPerPixel") != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise _Reason(f"is not a grey image but {photometric}")
-    rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
+        raise Refused("has an empty PhotometricInterpretation")
+    if integer(dataset, "SamplesPerPixel") != 1 or photometric not in ("MONOCHROME1", "MONOCHROME2"):
+        raise Refused(f"is not a grey image but {photometric}")
+    rows, columns = integer(dataset, "Rows"), integer(dataset, "Columns")
     if not (1 <= rows <= MAX_SIDE and 1 <= columns <= MAX_SIDE):
-        raise _Reason(f"claims {rows}×{columns} pixels; a side may have 1 to {MAX_SIDE}")
-    allocated, bits = _integer(dataset, "BitsAllocated"), _integer(dataset, "BitsStored")
-    signed = _integer(dataset, "PixelRepresentation")
+        raise Refused(f"claims {rows}×{columns} pixels; a side may have 1 to {MAX_SIDE}")
+    allocated, bits = integer(dataset, "BitsAllocated"), integer(dataset, "BitsStored")
+    signed = integer(dataset, "PixelRepresentation")
     if allocated != 16 or not 1 <= bits <= 16 or signed not in (0, 1):
-        raise _Reason(f"stores {bits} of {allocated} bits; only 16-bit pixels are CT here")
-    slope, intercept = _decimal(dataset, "RescaleSlope"), _decimal(dataset, "RescaleIntercept")
+        raise Refused(f"stores {bits} of {allocated} bits; only 16-bit pixels are CT here")
+    slope, intercept = decimal(dataset, "RescaleSlope"), decimal(dataset, "RescaleIntercept")
     if not (0 < slope < 1e6 and math.isfinite(intercept) and abs(intercept) < 1e6):
-        raise _Reason(f"has rescale slope {slope:g} and intercept {intercept:g}")
+        raise Refused(f"has rescale slope {slope:g} and intercept {intercept:g}")
     encoding = Encoding(signed == 1, bits, slope, intercept, photometric == "MONOCHROME1")
     encoding = replace(encoding, padding=_padding(dataset, encoding.dtype))
     stored = _decode(dataset, rows, columns, encoding.dtype)
     if stored.shape != (rows, columns) or stored.dtype != encoding.dtype:
-        raise _Reason(f"pixel data are {stored.shape} {stored.dtype}, the header says ({rows}, {columns})")
+        raise Refused(f"pixel data are {stored.shape} {stored.dtype}, the header says ({rows}, {columns})")
     return encoding, stored
 
 
 def _decode(dataset: pydicom.Dataset, rows: int, columns: int, dtype: np.dtype) -> np.ndarray:
-    data = _one_value(dataset, "PixelData")
+    data = one_value(dataset, "PixelData")
     syntax = dataset.file_meta.get("TransferSyntaxUID")
     if syntax and UID(syntax) not in NATIVE:
         return decompress(dataset, UID(syntax), rows, columns)
     if dataset["PixelData"].is_undefined_length:
-        raise _Reason("has compressed pixels and no TransferSyntaxUID that says how")
+        raise Refused("has compressed pixels and no TransferSyntaxUID that says how")
     if len(data) < rows * columns * 2:
-        raise _Reason(f"pixel data cut off: {len(data)} of {rows * columns * 2} bytes")
+        raise Refused(f"pixel data cut off: {len(data)} of {rows * columns * 2} bytes")
     order = "<" if dataset.original_encoding[1] else ">"
     stored = np.frombuffer(data, dtype.newbyteorder(order), count=rows * columns)
     return stored.astype(dtype, copy=False).reshape(rows, columns)
@@ -317,62 +313,3 @@ def _padding(dataset: pydicom.Dataset, dtype: np.dtype) -> tuple[int, int] | Non
     values = [dataset[tag].value for tag in tags if tag in dataset]
     stored = [int(np.uint16(value & 0xFFFF).view(dtype)) for value in values if isinstance(value, int)]
     return (min(stored), max(stored)) if stored and isinstance(values[0], int) and tags[0] in dataset else None
-
-
-def _printable(identifier: str) -> str:
-    """Nothing in place of what a table cannot hold."""
-    return identifier if identifier.isprintable() else ""
-
-
-def _text(dataset: pydicom.Dataset, tag: str) -> str:
-    """A value of plain letters (CS, DS, IS, UI; several are joined by backslashes) from the bytes of the file, "" if
-    there is none. pydicom's own objects for them cost more time than a slice has."""
-    element = dataset.get_item(tag)
-    value = b"" if element is None or element.value is None else element.value
-    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)).strip(" \0")
-
-
-def _one_value(dataset: pydicom.Dataset, tag: str) -> Any:
-    try:
-        value = dataset[tag].value
-    except Exception:  # whatever a value that is none of its type raises
-        raise _Reason(f"has a damaged {tag}") from None
-    if value is None or value == "" or value == b"":
-        raise _Reason(f"has an empty {tag}")
-    if isinstance(value, MultiValue | list):
-        raise _Reason(f"has {len(value)} values of {tag} instead of 1")
-    return value
-
-
-def _integer(dataset: pydicom.Dataset, tag: str) -> int:
-    value = _one_value(dataset, tag)
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        raise _Reason(f"has a {tag} that is no whole number") from None
-
-
-def _decimal(dataset: pydicom.Dataset, tag: str) -> float:
-    values = _decimals(dataset, tag)
-    if len(values) != 1:
-        raise _Reason(f"has {len(values)} values of {tag} instead of 1")
-    return values[0]
-
-
-def _numbers(dataset: pydicom.Dataset, tag: str) -> list[float]:
-    """Finite decimal strings; none if the tag is missing, empty or damaged."""
-    try:
-        values = _decimals(dataset, tag)
-    except _Reason:
-        return []
-    return values if all(map(math.isfinite, values)) else []
-
-
-def _decimals(dataset: pydicom.Dataset, tag: str) -> list[float]:
-    text = _text(dataset, tag)
-    if not text:
-        raise _Reason(f"has an empty {tag}")
-    try:
-        return [float(part) for part in text.split("\\")]
-    except ValueError:
-        raise _Reason(f"has a {tag} that is no decimal number: {text[:40]!r}") from None
