@@ -24,10 +24,17 @@ from pydicom.uid import (
 
 from ich_jax.data.header import Refused
 
-READ = (RLELossless, JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEGLSNearLossless, JPEG2000Lossless, JPEG2000)
+# Transfer syntax → who decodes it, the first that is installed. One alone: pydicom would try the next after a failure.
+PLUGINS = (
+    dict.fromkeys((JPEGLossless, JPEGLosslessSV1), ("gdcm",))
+    | dict.fromkeys((JPEGLSLossless, JPEGLSNearLossless), ("pyjpegls", "gdcm"))
+    | dict.fromkeys((JPEG2000Lossless, JPEG2000), ("pillow",))
+    | {RLELossless: ("pydicom",)}
+)
 DECODERS = "pip install -r requirements-compressed.txt"
 PRECISION = range(9, 17)  # bits of a stored value
 MAX_TILES = 1024  # of a JPEG 2000 image
+MAX_RLE_BYTES = 2**16  # beside what a slice that cannot be compressed takes, twice
 
 # Markers of JPEG (ITU-T T.81, table B.1) and JPEG-LS (T.87, annex C).
 SOF_LOSSLESS, SOF_JPEG_LS, HUFFMAN, RESTART_INTERVAL, PRESETS, SCAN, END = 0xC3, 0xF7, 0xC4, 0xDD, 0xF8, 0xDA, 0xD9
@@ -40,22 +47,32 @@ MARKER = {False: re.compile(rb"\xff+([^\x00\xff])", re.DOTALL), True: re.compile
 def decompress(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int) -> np.ndarray:
     """The stored values, (rows, columns), of a data set with one frame of one sample.
 
-    Raises Refused if the transfer syntax is none of READ, its decoder is missing, or the code stream does not fit the
-    header; whatever a decoder raises on damage that shows only later.
+    Raises Refused if the transfer syntax is not in PLUGINS, its decoder is missing, or the code stream does not fit
+    the header; whatever a decoder raises on damage that shows only later.
     """
-    if syntax not in READ:
+    if syntax not in PLUGINS:
         raise Refused(f"has the transfer syntax {syntax.name}, which is not read; convert it to an uncompressed one")
-    if not pydicom.pixels.get_decoder(syntax).is_available:
+    decoder = pydicom.pixels.get_decoder(syntax)
+    plugins = [plugin for plugin in PLUGINS[syntax] if plugin in decoder.available_plugins]
+    if not plugins:
         raise Refused(f"is compressed ({syntax.name}) and no decoder for it is installed: {DECODERS}")
     stream = next(pydicom.encaps.generate_frames(dataset.PixelData, number_of_frames=1))
-    if syntax in (JPEG2000Lossless, JPEG2000):
-        _check_jpeg_2000(stream, rows, columns)
-    elif syntax != RLELossless:  # pydicom's own decoder, in Python
+    signed = dataset.PixelRepresentation == 1
+    if syntax == RLELossless:
+        _require(len(stream) <= MAX_RLE_BYTES + 4 * rows * columns, "too long")
+    elif syntax in (JPEG2000Lossless, JPEG2000):
+        if _check_jpeg_2000(stream, rows, columns) and not signed:
+            raise Refused("has signed values in the code stream and unsigned ones in the header")
+    else:
         precision = _check_jpeg(stream, rows, columns, ls=syntax in (JPEGLSLossless, JPEGLSNearLossless))
-        if dataset.PixelRepresentation == 1 and precision < dataset.BitsStored:
+        if signed and precision < dataset.BitsStored:
             bits = f"{dataset.BitsStored} bits of signed values and {precision} in the code stream"
             raise Refused(f"has {bits}, which does not say where the sign is")
-    return pydicom.pixels.pixel_array(dataset)
+    # What was looked at is decoded, and nothing else that the offset tables may lead to.
+    for table in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        dataset.pop(table, None)
+    dataset.PixelData = pydicom.encaps.encapsulate([stream])
+    return decoder.as_array(dataset, index=0, decoding_plugin=plugins[0])[0]
 
 
 def _require(holds: bool, what: str) -> None:
@@ -118,8 +135,8 @@ def _huffman_tables(content: bytes) -> set[int]:
     return numbers
 
 
-def _check_jpeg_2000(stream: bytes, rows: int, columns: int) -> None:
-    """The image and tile size segment (T.800, A.5.1), and the end of the code stream."""
+def _check_jpeg_2000(stream: bytes, rows: int, columns: int) -> bool:
+    """The image and tile size segment (T.800, A.5.1), and the end of the code stream. Returns whether it is signed."""
     _require(stream[:6] == b"\xff\x4f\xff\x51\x00\x29" and len(stream) > 50, "start of code stream")
     sizes = [int.from_bytes(stream[place : place + 4], "big") for place in range(8, 40, 4)]
     right, bottom, left, top, tile_width, tile_height, tile_left, tile_top = sizes
@@ -130,3 +147,4 @@ def _check_jpeg_2000(stream: bytes, rows: int, columns: int) -> None:
     bits, steps = (stream[42] & 0x7F) + 1, stream[43:45]
     _require(_number(stream, 40) == 1 and bits in PRECISION and steps == b"\1\1", "components")
     _require(b"\xff\xd9" in stream[-3:], "no end of code stream")
+    return bool(stream[42] & 0x80)
