@@ -29,9 +29,11 @@ def main(argv: list[str] | None = None) -> dict:
     from ich_jax.training.run import open_run
     from ich_jax.training.series import as_line, as_table, by_series, summary
 
-    files, left_out = find_slices(args.files)
+    files, left_out, damaged = find_slices(args.files)
     run = open_run(args.run)
-    answers = []
+    answers = [{"file": line.partition(": ")[0], "error": line.partition(": ")[2]} for line in damaged]
+    for line in damaged:
+        print(line, file=sys.stderr)
     work = predict(run.network, run.state, run.found.image_size, files, not args.no_repair)
     for answer in tqdm(work, total=len(files), unit="slice", desc="predict", leave=False, disable=None):
         answers.append(answer)

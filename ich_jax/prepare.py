@@ -33,6 +33,8 @@ def main(argv: list[str] | None = None) -> "Prepared":
     source = open_source(args.source, args.labels)
     for note in source.notes:
         print(note)
+    if (args.out / "prepare.json").exists():
+        print(f"prepared before; what is in {args.out} stands (--out elsewhere reads the source anew)")
     prepared = prepare(source, args.out, args.size, args.workers, not args.no_repair)
     print(as_text(prepared))
     return prepared

@@ -48,7 +48,7 @@ def decompress(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int) -
     """The stored values, (rows, columns), of a data set with one frame of one sample.
 
     Raises Refused if the transfer syntax is not in PLUGINS, its decoder is missing, or the code stream does not fit
-    the header; whatever a decoder raises on damage that shows only later.
+    the header or is damaged.
     """
     if syntax not in PLUGINS:
         raise Refused(f"has the transfer syntax {syntax.name}, which is not read; convert it to an uncompressed one")
@@ -72,7 +72,10 @@ def decompress(dataset: pydicom.Dataset, syntax: UID, rows: int, columns: int) -
     for table in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         dataset.pop(table, None)
     dataset.PixelData = pydicom.encaps.encapsulate([stream])
-    return decoder.as_array(dataset, index=0, decoding_plugin=plugins[0])[0]
+    try:
+        return decoder.as_array(dataset, index=0, decoding_plugin=plugins[0])[0]
+    except Exception:  # each decoder has its own
+        raise Refused(f"has a damaged code stream ({syntax.name})") from None
 
 
 def _require(holds: bool, what: str) -> None:

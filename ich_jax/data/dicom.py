@@ -18,12 +18,12 @@ from typing import BinaryIO
 
 import numpy as np
 import pydicom
-from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import VR
 
 from ich_jax.data.compressed import decompress
 from ich_jax.data.header import Refused, decimal, integer, numbers, one_value, printable, text_of
-from ich_jax.data.hounsfield import Encoding, looks_wrapped
+from ich_jax.data.hounsfield import Encoding, first_wrapped
 from ich_jax.paper.windowing import AIR_HU
 from ich_jax.plumbing.command import InputError
 
@@ -32,14 +32,17 @@ PHANTOM_MARK = "ICH_JAX_PHANTOM"  # in every synthetic file's header, so that no
 MAX_FILE_BYTES = 64 * 2**20
 HEAD_BYTES = 1024  # of a file, enough to tell what it is
 NOISE_STEP_HU, ROWS_APART = 400, 8  # see require_picture
-NO_CT_HU = 60_000
+NO_CT_HU, LOST_SIGN_SHARE = 60_000, 0.05
 LEAST_COSINE = 0.5  # between the axis of the body and the normal of an axial slice: 60°, gantries tilt by 30
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 DICOMDIR = b"1.2.840.10008.1.3.10"
+SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and what begins with it (PS3.4, B.5)
+PAGES = (" PROT", "SCREEN SAVE", "DOSE_INFO")  # how values of ImageType end: scanners send reports as CT images
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 
 REQUIRED_TAGS = (
+    "PixelData",
     "SamplesPerPixel",
     "PhotometricInterpretation",
     "Rows",
@@ -49,7 +52,6 @@ REQUIRED_TAGS = (
     "PixelRepresentation",
     "RescaleIntercept",
     "RescaleSlope",
-    "PixelData",
 )
 
 
@@ -168,6 +170,8 @@ def require_picture(raw: StoredSlice, name: str) -> None:
     hu = raw.encoding.to_hu(some)
     if np.mean(hu > NO_CT_HU) >= 0.5:
         raise NotAxialCT(name, f"half of it is above {NO_CT_HU:,} HU, as no CT is")
+    if np.mean(hu > NO_CT_HU) >= LOST_SIGN_SHARE:
+        raise SliceError(name, f"has values above {NO_CT_HU:,} HU: signed ones, though PixelRepresentation is 0?")
     hu = np.clip(hu, AIR_HU, 3000)
     noisy = np.abs(np.diff(hu, axis=1)).sum(axis=1) > NOISE_STEP_HU * max(hu.shape[1] - 1, 1)
     if noisy.mean() > 0.1:
@@ -208,9 +212,12 @@ class _NoAxialCT(Refused):
 
 
 def _read(file: BinaryIO, size: int) -> StoredSlice:
-    if size > MAX_FILE_BYTES:
-        raise Refused(f"larger than {MAX_FILE_BYTES // 2**20} MiB, not a single CT slice")
     head = file.read(HEAD_BYTES)
+    if size > MAX_FILE_BYTES:
+        if looks_like_dicom(head) and DEFLATED not in head:
+            file.seek(0)
+            _require_axial_ct(pydicom.dcmread(file, defer_size=HEAD_BYTES, stop_before_pixels=True, force=True))
+        raise Refused(f"larger than {MAX_FILE_BYTES // 2**20} MiB, not a single CT slice")
     if not looks_like_dicom(head):
         raise Refused("not a DICOM file")
     if DEFLATED in head:  # pydicom would inflate it whole, to any size, before we see the header
@@ -221,13 +228,13 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
     dataset = pydicom.dcmread(file, force=True)
     along_normal = _require_axial_ct(dataset)
     encoding, stored = _read_pixels(dataset)
-    if encoding.can_wrap and looks_wrapped(stored):
-        encoding = replace(encoding, wrapped=True)
+    if encoding.can_wrap:
+        encoding = replace(encoding, wrapped_from=first_wrapped(stored))
     return StoredSlice(
         stored,
         encoding,
         image_id=printable(text_of(dataset, "SOPInstanceUID")),
-        patient_id=printable(str(dataset.get("PatientID") or "").strip()),
+        patient_id=printable(_patient_id(dataset)),
         study_id=printable(text_of(dataset, "StudyInstanceUID")),
         series_id=printable(text_of(dataset, "SeriesInstanceUID")),
         along_normal=along_normal,
@@ -235,24 +242,42 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
     )
 
 
+def _patient_id(dataset: pydicom.Dataset) -> str:
+    value = dataset.get("PatientID") or ""
+    return (value if isinstance(value, str) else "\\".join(map(str, value))).strip()
+
+
 def _require_axial_ct(dataset: pydicom.Dataset) -> float | None:
     """Refuse what says that it is something else; tags that are not there say nothing. Returns the place along the
     normal."""
     modality, photometric = text_of(dataset, "Modality") or "CT", text_of(dataset, "PhotometricInterpretation")
-    if modality != "CT":
+    if modality.upper() != "CT":
         raise _NoAxialCT(f"is {modality}, not CT")
-    if "LOCALIZER" in text_of(dataset, "ImageType"):
+    image_type = text_of(dataset, "ImageType").split("\\")
+    if "LOCALIZER" in image_type:
         raise _NoAxialCT("is a localizer, not an axial slice")
+    if any(value.endswith(PAGES) for value in image_type):
+        raise _NoAxialCT("is a page of text, not an axial slice (ImageType)")
+    if not text_of(dataset, "RescaleSlope") and text_of(dataset, "SOPClassUID").startswith(SECONDARY_CAPTURE):
+        raise _NoAxialCT("is a secondary capture, a picture of a screen")
     if photometric.startswith(("RGB", "YBR", "PALETTE")):
         raise _NoAxialCT(f"is not a grey image but {photometric}")
-    if not any(tag in dataset for tag in ("Modality", "Rows", "Columns", "PixelData")):
-        raise _NoAxialCT("holds no image")
+    if not any(tag in dataset for tag in ("Rows", "Columns", "PixelData")):
+        sop_class = text_of(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+        if sop_class and sop_class != CTImageStorage:
+            raise _NoAxialCT("holds no image")
+        raise Refused("holds no image; it may be cut off")
     unit = text_of(dataset, "RescaleType") or "HU"
     if unit != "HU":
         raise _NoAxialCT(f"has values in {unit}, not in HU (RescaleType)")
     frames = text_of(dataset, "NumberOfFrames") or "1"
     if frames != "1":
         raise Refused(f"has {frames} frames instead of 1; export it as one file a slice (not as enhanced CT)")
+    return _along_normal(dataset)
+
+
+def _along_normal(dataset: pydicom.Dataset) -> float | None:
+    """Refuses a plane that is not axial; one that the file does not give, or not well, is none."""
     orientation, position = (numbers(dataset, tag) for tag in ("ImageOrientationPatient", "ImagePositionPatient"))
     if len(orientation) != 6:
         return None

@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -30,6 +30,7 @@ ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, UnicodeDec
 
 # Why a file is left out, in words that go after a number.
 NOT_DICOM, MACOS, DIRECTORY = "not DICOM", "of macOS (._*, __MACOSX)", "DICOMDIR"
+NOTHING, AGAIN = "folder or zip without DICOM", "slice reached twice"
 IRREGULAR, INNER_ZIP, TWICE = "no regular file (link to nowhere, FIFO, socket, device)", "zip file", "twice in the zip"
 
 
@@ -57,6 +58,7 @@ class Listing(NamedTuple):
 
     files: dict[str, Member]
     left_out: Counter
+    unreadable: tuple[Path, ...] = ()  # folders
 
 
 def list_files(path: Path) -> Listing:
@@ -76,25 +78,43 @@ def only_slices(listing: Listing) -> Listing:
             left_out[reason] += 1
         else:
             files[name] = member
-    return Listing(files, left_out)
+    return Listing(files, left_out, listing.unreadable)
 
 
-def find_slices(paths: Iterable[Path]) -> tuple[list[Member], Counter]:
-    """The slices below some folders and in some zips, and what was left out there. Any other path is taken as it is.
+class Found(NamedTuple):
+    """The slices of some paths, how many other files were left out by why, and what is wrong with whole paths."""
 
-    Raises InputError for a folder or zip without any.
+    slices: list[Member]
+    left_out: Counter
+    damaged: list[str]
+
+
+def find_slices(paths: Iterable[Path]) -> Found:
+    """The slices below some folders and in some zips. Any other path is taken as it is; none is taken twice.
+
+    Raises InputError if there is no slice at all.
     """
-    found, left_out = [], Counter()
+    found, left_out, damaged = {}, Counter(), []
     for path in paths:
+        members: list[Member] = [path]
         if path.is_dir() or is_zip(path):
-            slices = only_slices(list_files(path))
-            if not slices.files:
-                raise InputError(f"{path}: holds no DICOM file{in_words(slices.left_out)}")
-            found += slices.files.values()
+            try:
+                slices = only_slices(list_files(path))
+            except InputError as error:
+                damaged.append(str(error))
+                continue
+            members = [*slices.files.values(), *slices.unreadable]  # reading the latter will say why they are not
             left_out += slices.left_out
-        else:
-            found.append(path)
-    return found, left_out
+            left_out[NOTHING] += not members
+        for member in members:
+            key = member if isinstance(member, Entry) else os.path.realpath(member)
+            left_out[AGAIN] += key in found
+            found.setdefault(key, member)
+    if not found:
+        left_out[NOTHING] = 0
+        names = ", ".join(map(str, paths))
+        raise InputError("; ".join(damaged) or f"{names}: holds no DICOM file{in_words(+left_out)}")
+    return Found(list(found.values()), +left_out, damaged)
 
 
 def in_words(left_out: Counter) -> str:
@@ -110,7 +130,10 @@ def in_words(left_out: Counter) -> str:
 
 
 def is_zip(path: Path) -> bool:
-    return path.is_file() and _head(path).startswith(ZIP)
+    try:
+        return path.is_file() and _head(path).startswith(ZIP)
+    except OSError:
+        return False
 
 
 def read_member(member: Member) -> StoredSlice:
@@ -148,18 +171,27 @@ def open_entry(archive: BinaryIO, entry: Entry) -> zipfile.ZipExtFile:
 
 
 def _list_folder(root: Path) -> Listing:
-    files, left_out = {}, Counter()
-    for name, entry in _walk(root):
-        if entry.is_file():
-            files[name] = Path(entry.path)
+    files, left_out, unreadable = {}, Counter(), []
+    for name, entry in _walk(root, unreadable):
+        if _is(entry.is_file):
+            # As in a zip that was made on Windows; and a name that is no text is spelled out.
+            spelled = name.replace("\\", "/").encode("utf-8", "backslashreplace").decode("utf-8")
+            files[name if spelled in files else spelled] = Path(entry.path)
         else:
-            left_out[_by_name(name) or IRREGULAR] += 1
-    return Listing(dict(sorted(files.items())), left_out)
+            left_out[by_name(name) or IRREGULAR] += 1
+    return Listing(dict(sorted(files.items())), left_out, tuple(sorted(unreadable)))
 
 
-def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry]]:
+def _is(kind: Callable[[], bool]) -> bool:
+    try:
+        return kind()
+    except OSError:  # a link that leads to itself
+        return False
+
+
+def _walk(root: Path, unreadable: list[Path]) -> Iterator[tuple[str, os.DirEntry]]:
     """What is in a folder and below, but folders. Each folder is seen once, however many links lead to it or back to
-    where they are, and by its own name if it has one."""
+    where they are, and by its own name if it has one. Folders that may not be read are added to `unreadable`."""
     seen, folders = set(), deque([("", os.fspath(root))])
     while folders:
         prefix, folder = folders.popleft()
@@ -167,14 +199,18 @@ def _walk(root: Path) -> Iterator[tuple[str, os.DirEntry]]:
         if (status.st_dev, status.st_ino) in seen:
             continue
         seen.add((status.st_dev, status.st_ino))
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if not entry.is_dir():
-                    yield prefix + entry.name, entry
-                elif entry.is_symlink():
-                    folders.append((f"{prefix}{entry.name}/", entry.path))
-                else:
-                    folders.appendleft((f"{prefix}{entry.name}/", entry.path))
+        try:
+            entries = list(os.scandir(folder))
+        except PermissionError:
+            unreadable.append(Path(folder))
+            continue
+        for entry in entries:
+            if not _is(entry.is_dir):
+                yield prefix + entry.name, entry
+            elif entry.is_symlink():
+                folders.append((f"{prefix}{entry.name}/", entry.path))
+            else:
+                folders.appendleft((f"{prefix}{entry.name}/", entry.path))
 
 
 def _list_zip(path: Path) -> Listing:
@@ -197,7 +233,7 @@ def _list_zip(path: Path) -> Listing:
     return Listing(dict(sorted(files.items())), left_out)
 
 
-def _by_name(name: str) -> str:
+def by_name(name: str) -> str:
     """Why a file is left out whatever it holds, or nothing."""
     *folders, last = name.split("/")
     if last.startswith("._") or "__MACOSX" in folders:
@@ -206,7 +242,7 @@ def _by_name(name: str) -> str:
 
 
 def _why_left_out(name: str, member: Member) -> str:
-    reason = _by_name(name)
+    reason = by_name(name)
     if reason or name.lower().endswith(SLICE_ENDINGS):
         return reason
     try:

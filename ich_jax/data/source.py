@@ -10,6 +10,7 @@ from ich_jax.data.find import (
     Entry,
     Listing,
     Member,
+    by_name,
     in_words,
     is_zip,
     list_files,
@@ -55,30 +56,42 @@ def open_source(path: str | Path, labels_csv: str | Path | None = None) -> Sourc
         raise InputError(f"{path}: no such file or folder")
     if not path.is_dir() and not is_zip(path):
         raise InputError(f"{path}: neither a folder nor a (complete) zip file")
-    listing = list_files(path)
+    listing = _without_root(list_files(path))
+    if listing.unreadable:
+        raise InputError(f"{listing.unreadable[0]}: may not be read")
     prefix = _kaggle_folder(path, listing.files)
     slices = only_slices(_below(prefix, listing))
     if not slices.files:
         what = f"; expected {FOLDERS[0]}/ID_….dcm as in the Kaggle download, or a folder of slices and --labels"
         raise InputError(f"{path}: holds no DICOM file{in_words(slices.left_out) or what}")
-    members, ambiguous = _by_image_id(slices.files)
+    members, ids, ambiguous = _by_image_id(slices.files)
     labels = read_labels(labels_csv) if labels_csv else _labels_within(path, prefix, listing.files)
-    labels = _with_names_for_paths(labels, members)
+    labels = _with_names_for_paths(labels, ids)
+    if not (labels.image_class.keys() | labels.multi_type.keys()) & (members.keys() | ambiguous):
+        label, file = (next(iter(ids)) for ids in (labels.image_class | labels.multi_type, members))
+        raise InputError(f"{path}: no label names a file; labels are such as {label!r}, files such as {file!r}")
     left_out = in_words(slices.left_out).removeprefix("; ")
     return Source(labels, members, ambiguous, tuple(filter(None, (left_out, *labels.notes))))
 
 
+def _without_root(listing: Listing) -> Listing:
+    """Names without the one folder that all are in, as zips often have it."""
+    roots = {name.partition("/")[0] if "/" in name else "" for name in listing.files if not by_name(name)}
+    root = f"{next(iter(roots))}/" if len(roots) == 1 else "/"
+    if root == "/" or root.rstrip("/") in FOLDERS:
+        return listing
+    return listing._replace(files={name.removeprefix(root): file for name, file in listing.files.items()})
+
+
 def _kaggle_folder(path: Path, names: dict[str, Member]) -> str:
-    """`stage_2_train/` or the like, with the folder it is in; "" if there is none."""
+    """`stage_2_train/` or the like, with the folders it is in; "" if there is none."""
     found = set()
     for name in names:
-        first, _, rest = name.partition("/")
-        if first in FOLDERS and rest:
-            found.add(f"{first}/")
-        else:
-            second, slash, _ = rest.partition("/")
-            if second in FOLDERS and slash:
-                found.add(f"{first}/{second}/")
+        folders = name.split("/")[:-1]
+        for depth, folder in enumerate(folders, start=1):
+            if folder in FOLDERS and not by_name(name):
+                found.add("/".join(folders[:depth]) + "/")
+                break
     best = sorted(found, key=lambda prefix: FOLDERS.index(prefix.split("/")[-2]))
     same = [prefix for prefix in best if prefix.split("/")[-2] == best[0].split("/")[-2]]
     if len(same) > 1:
@@ -92,23 +105,30 @@ def _below(prefix: str, listing: Listing) -> Listing:
         files = {name: file for name, file in listing.files.items() if not _is_label_file(name)}
         return Listing(files, listing.left_out)
     files = {name.removeprefix(prefix): file for name, file in listing.files.items() if name.startswith(prefix)}
-    claims = sum(name.lower().endswith(SLICE_ENDINGS) and not name.startswith(prefix) for name in listing.files)
-    outside = {f"outside {prefix.rstrip('/')}/": claims} if claims else {}
-    return Listing(files, listing.left_out + Counter(outside))
+    outside = Counter(
+        by_name(name) or f"outside {prefix}"
+        for name in listing.files
+        if not name.startswith(prefix) and name.lower().endswith(SLICE_ENDINGS)
+    )
+    return Listing(files, listing.left_out + outside)
 
 
 def _is_label_file(name: str) -> bool:
     return "/" not in name and name.lower().endswith(LABEL_ENDINGS)
 
 
-def _by_image_id(files: dict[str, Member]) -> tuple[dict[str, Member], frozenset[str]]:
+def _by_image_id(files: dict[str, Member]) -> tuple[dict[str, Member], dict[str, str], frozenset[str]]:
+    """Image ID → file, path → image ID, and the names that several files have."""
     names = Counter(bare_id(PurePosixPath(name).name) for name in files)
     paths = Counter(bare_id(name) for name in files)
-    members = {}
+    members, ids = {}, {}
     for name, file in files.items():
         bare, path = bare_id(PurePosixPath(name).name), bare_id(name)
-        members[bare if names[bare] == 1 else path if paths[path] == 1 else name] = file
-    return members, frozenset(name for name, count in names.items() if count > 1)
+        image_id = bare if names[bare] == 1 else path if paths[path] == 1 else name
+        members[image_id] = file
+        if path != image_id:
+            ids[path] = image_id
+    return members, ids, frozenset(name for name, count in names.items() if count > 1 and name not in members)
 
 
 def _labels_within(path: Path, prefix: str, files: dict[str, Member]) -> Labels:
@@ -150,14 +170,15 @@ def _read(member: Member) -> Labels:
         raise InputError(f"{member.archive}: damaged or unsupported zip: {error}") from None
 
 
-def _with_names_for_paths(labels: Labels, members: dict[str, Member]) -> Labels:
+def _with_names_for_paths(labels: Labels, ids: dict[str, str]) -> Labels:
     """Labels may call a slice by its path where its name would do."""
-    if all("/" not in image_id for image_id in (*labels.image_class, *labels.multi_type)):
-        return labels
 
     def known(image_id: str) -> str:
-        return image_id if image_id in members else image_id.rpartition("/")[2]
+        path = image_id.replace("\\", "/").removeprefix("./").removeprefix("/")
+        return ids.get(path, path)
 
+    if not any("/" in image_id or "\\" in image_id for image_id in labels.image_class | labels.multi_type):
+        return labels
     image_class = {known(image_id): name for image_id, name in labels.image_class.items()}
     multi_type = {known(image_id): types for image_id, types in labels.multi_type.items()}
     if len(image_class | multi_type) < len(labels.image_class) + len(labels.multi_type):

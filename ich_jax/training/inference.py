@@ -79,6 +79,6 @@ def _read(file: Member, size: int, repair: bool) -> tuple[dict, np.ndarray | Non
         return {"file": str(file), "left_out": error.reason}, None
     except SliceError as error:
         return {"file": str(file), "error": error.reason}, None
-    series = raw.series_id or raw.study_id or str(file).rpartition("/")[0]
+    series = raw.series_id or raw.study_id or str(file).rpartition("/")[0] or "."
     known = {"file": str(file), "series": series, "position_mm": raw.along_normal}
     return known, slice_to_image(raw, size, repair)

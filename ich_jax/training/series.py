@@ -46,6 +46,11 @@ def summary(slices: list[dict]) -> dict:
     }
 
 
+def shown(name: str) -> str:
+    """A name in one line, whatever letters it has."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
+
+
 def as_table(series: list[list[dict]]) -> list[str]:
     """A line a slice, in the order of `by_series`."""
     slices = [one for group in series for one in group]
@@ -53,17 +58,17 @@ def as_table(series: list[list[dict]]) -> list[str]:
     lines = [f"{'file':<{width}}  {'predicted':<16}" + "".join(f"{name:>17}" for name in CLASSES)] if slices else []
     for one in slices:
         shares = "".join(f"{share:>17.4f}" for share in one["probabilities"].values())
-        lines.append(f"{one['file']:<{width}}  {one['predicted']:<16}{shares}")
+        lines.append(f"{shown(one['file']):<{width}}  {one['predicted']:<16}{shares}")
     return lines
 
 
 def as_line(found: dict) -> str:
     """A `summary` in one line, with files' names in place of their paths."""
     suspicious = ", ".join(
-        f"{one['file'].rpartition('/')[2]} {one['any_hemorrhage']:.4f}" for one in found["most_suspicious"]
+        f"{shown(one['file'].rpartition('/')[2])} {one['any_hemorrhage']:.4f}" for one in found["most_suspicious"]
     )
     highest = ", ".join(f"{kind} {one['probability']:.4f}" for kind, one in found["highest"].items())
     return (
-        f"series {found['series']}: {found['slices']} slices; any hemorrhage, highest: {suspicious}"
+        f"series {shown(found['series'])}: {found['slices']} slices; any hemorrhage, highest: {suspicious}"
         f"; each type, highest: {highest}"
     )

@@ -129,6 +129,9 @@ def test_a_number_that_is_none(text):
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "localizer"),
         ({"ImageType": "LOCALIZER"}, "localizer"),
         ({"RescaleType": "US"}, "values in US, not in HU"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "OTHER", "CT_SOM5 PROT"]}, "page of text"),
+        ({"ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"], "BitsAllocated": 8}, "page of text"),
+        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "RescaleSlope": None}, "secondary capture"),
         ({"PhotometricInterpretation": "RGB", "SamplesPerPixel": 3}, "RGB"),
         ({"ImageOrientationPatient": CORONAL}, "not axial"),
         ({"ImageOrientationPatient": SAGITTAL}, "not axial"),
@@ -160,7 +163,8 @@ def test_no_identifier_is_needed():
     assert (raw.image_id, raw.patient_id, raw.study_id, raw.series_id) == ("", "", "", "")
     assert read_stored(make_dicom(PatientID="")).patient_id == ""
     assert read_stored(make_dicom(PatientID="a\x01b")).patient_id == "", "not to be written into a table"
-    assert read_stored(make_dicom(PatientID="Çağ^İpek")).patient_id
+    assert read_stored(make_dicom(PatientID="A\\B")).patient_id == "A\\B"
+    assert read_stored(make_dicom(Modality="ct")).patient_id
 
 
 @pytest.mark.parametrize(
@@ -222,8 +226,8 @@ def test_every_file_that_comes_with_pydicom():
     assert answers["ExplVR_BigEndNoMeta.dcm"] == "is RTPLAN, not CT"
     assert answers["DICOMDIR-bigEnd"] == "is a DICOMDIR, a list of other files"
     assert answers["image_dfl.dcm"].startswith("is deflated")
-    assert answers["IM00001D"] == "has no SamplesPerPixel"
-    assert answers["UN_sequence.dcm"] == "holds no image"
+    assert answers["IM00001D"] == "holds no image; it may be cut off"
+    assert answers["6154"] == "is CR, not CT"
     ct = ("17106", "17136", "17166", "17196", "2062", "2392", "2693", "3023", "3353")
     assert {answers[name] for name in ct} == {(16, 16)}
 
@@ -321,4 +325,25 @@ def test_values_that_no_ct_has_are_refused():
     with pytest.raises(NotAxialCT, match="half of it is above 60,000 HU"):
         require_picture(read_stored(make_dicom(stored, RescaleIntercept="0")), "x.dcm")
     stored[:, :17] = 40
+    with pytest.raises(SliceError, match="above 60,000 HU: signed ones, though PixelRepresentation is 0"):
+        require_picture(read_stored(make_dicom(stored, RescaleIntercept="0")), "x.dcm")
+    stored[:, :31] = 40
     require_picture(read_stored(make_dicom(stored, RescaleIntercept="0")), "x.dcm")
+
+
+@pytest.mark.parametrize("length", [132, 140, 300, 400])
+def test_a_file_that_ends_within_its_header_is_refused(rsna_files, length):
+    with pytest.raises(SliceError) as caught:
+        read_slice(rsna_files[0].read_bytes()[:length])
+    assert not isinstance(caught.value, NotAxialCT)
+
+
+def test_another_modality_may_be_of_any_size(tmp_path):
+    path = tmp_path / "cine.dcm"
+    for tags, kind in (({"Modality": "US"}, NotAxialCT), ({}, SliceError)):
+        path.write_bytes(make_dicom(**tags))
+        with open(path, "r+b") as file:
+            file.truncate(100 * MAX_FILE_BYTES)
+        with pytest.raises(SliceError) as caught:
+            read_slice(path)
+        assert type(caught.value) is kind

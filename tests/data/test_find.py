@@ -1,5 +1,4 @@
 import os
-import shutil
 import socket
 import zipfile
 from collections import Counter
@@ -10,6 +9,7 @@ import pytest
 
 from ich_jax.data.dicom import SliceError, read_stored
 from ich_jax.data.find import Entry, find_slices, in_words, list_files, only_slices, read_member
+from ich_jax.data.source import open_source
 from ich_jax.plumbing.command import InputError
 from tests.make import make_dicom
 
@@ -88,9 +88,10 @@ def test_links_are_followed_and_loops_end(hospital, tmp_path):
     os.symlink(hospital / "patient", hospital / "0_again")
     os.symlink(hospital / "ID_1.dcm", hospital / "same.dcm")
     os.symlink(tmp_path / "nowhere", hospital / "broken.dcm")
+    os.symlink("itself", hospital / "itself")
     found = only_slices(list_files(hospital))
     assert list(found.files) == sorted([*NAMES, "old", "0_link/far.dcm", "same.dcm"])
-    assert found.left_out == LEFT_OUT + Counter({"no regular file (link to nowhere, FIFO, socket, device)": 1})
+    assert found.left_out == LEFT_OUT + Counter({"no regular file (link to nowhere, FIFO, socket, device)": 2})
 
 
 def test_fifos_sockets_and_devices_are_not_opened(hospital, monkeypatch):
@@ -107,11 +108,29 @@ def test_fifos_sockets_and_devices_are_not_opened(hospital, monkeypatch):
 def test_files_that_are_named_are_taken_as_they_are(hospital, tmp_path):
     archive = as_zip(hospital, tmp_path / "a.zip")
     named = hospital / "readme.txt"
-    members, left_out = find_slices([named, hospital, archive])
+    members, left_out, damaged = find_slices([named, hospital, archive])
     assert members[0] == named
     assert len(members) == 1 + 2 * (len(NAMES) + 1)
     assert left_out == LEFT_OUT + LEFT_OUT
     assert str(members[-1]).startswith(f"{archive}/")
+    assert damaged == []
+
+
+def test_one_bad_argument_does_not_stop_the_others(hospital, tmp_path):
+    (tmp_path / "HELP").mkdir()
+    (tmp_path / "cut.zip").write_bytes(b"PK\3\4" + bytes(100))
+    found = find_slices([tmp_path / "HELP", hospital, tmp_path / "cut.zip"])
+    assert len(found.slices) == len(NAMES) + 1
+    assert found.left_out == LEFT_OUT + Counter({"folder or zip without DICOM": 1})
+    (line,) = found.damaged
+    assert line.startswith(f"{tmp_path / 'cut.zip'}: damaged or unsupported zip")
+
+
+def test_what_is_reached_twice_is_taken_once(hospital):
+    os.symlink(hospital / "ID_1.dcm", hospital / "same.dcm")
+    found = find_slices([hospital / "ID_1.dcm", hospital, hospital / "patient"])
+    assert len(found.slices) == len(NAMES) + 1
+    assert found.left_out["slice reached twice"] == 5
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip"])
@@ -152,7 +171,7 @@ def test_a_damaged_or_encrypted_entry_is_refused_when_it_is_read(tmp_path):
     whole = bytearray(archive.read_bytes())
     whole[entry.offset + 500] ^= 1
     archive.write_bytes(whole)
-    (entry,) = find_slices([archive])[0]
+    (entry,) = find_slices([archive]).slices
     assert isinstance(entry, Entry)
     with pytest.raises(SliceError, match=r"a\.zip/IM1: damaged in the zip: Bad CRC-32"):
         read_member(entry)
@@ -177,7 +196,18 @@ def test_a_folder_that_cannot_be_read_is_not_passed_over(hospital, monkeypatch):
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", forbid)
-    with pytest.raises(PermissionError):
-        find_slices([hospital])
-    shutil.rmtree(hospital / "patient")
-    assert len(find_slices([hospital])[0]) == 5
+    found = find_slices([hospital]).slices
+    assert len(found) == len(NAMES) + 1
+    assert hospital / "patient" / "study" / "other" in found, "refused when it is read"
+    with pytest.raises(InputError, match="other: may not be read"):
+        open_source(hospital, "labels.csv")
+
+
+def test_a_name_that_is_no_text(tmp_path):
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    path = os.fsencode(folder) + b"/M\xfcller.dcm"
+    with open(path, "wb") as file:
+        file.write(make_dicom())
+    (name,) = only_slices(list_files(folder)).files
+    assert name == "M\\udcfcller.dcm"

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ich_jax.data.dicom import read_slice
-from ich_jax.data.hounsfield import looks_wrapped, repair_wraparound
+from ich_jax.data.hounsfield import first_wrapped, repair_wraparound
 from ich_jax.paper.windowing import AIR_HU
 from tests.make import make_dicom
 
@@ -39,9 +39,10 @@ def test_wraparound_is_repaired_where_it_is_seen(intercept):
     np.testing.assert_array_equal(read_slice(data, repair=False).hu, stored + float(intercept))
 
 
-def test_a_real_slice_that_lost_its_sign_gets_it_back(rsna_files):
+@pytest.mark.parametrize("lowest", [-1000, -1024])
+def test_a_real_slice_that_lost_its_sign_gets_it_back(rsna_files, lowest):
     for path in rsna_files[:10]:
-        hu = np.clip(read_slice(path).hu, -1000, 3071)
+        hu = np.clip(read_slice(path).hu, lowest, 3071)
         stored = (hu.astype(np.int32) % 4096).astype(np.uint16)
         np.testing.assert_array_equal(read_slice(make_dicom(stored, RescaleIntercept="0", **TWELVE)).hu, hu)
 
@@ -77,9 +78,14 @@ def test_metal_stays_metal():
 def test_where_air_wraps_to():
     picture = np.full(1000, 40, np.uint16)
     picture[:50] = 3096 + 0xF000  # bits above those stored say nothing
-    assert looks_wrapped(picture)
-    picture[0] = 40
-    assert not looks_wrapped(picture)
+    assert first_wrapped(picture) == 3096
+    picture[50:150] = 3080
+    assert first_wrapped(picture) == 3096
+    picture[150] = 3072
+    assert first_wrapped(picture) == 3072
+    picture[:151] = 40
+    picture[:49] = 3096
+    assert first_wrapped(picture) is None
 
 
 @pytest.mark.parametrize(

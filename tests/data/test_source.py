@@ -127,8 +127,12 @@ def test_the_root_of_a_zip_has_any_name_or_none(copy, reference, tmp_path, root)
     assert prepared(archive, tmp_path / "out") == reference
 
 
-def test_a_folder_in_a_folder_of_any_name(copy, reference, tmp_path):
-    assert prepared(copy.parent, tmp_path / "out") == reference
+@pytest.mark.parametrize("depth", ["", "a", "a/b"])
+def test_a_folder_in_folders_of_any_name(copy, reference, tmp_path, depth):
+    folder = tmp_path / "above" / depth
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(copy, folder)
+    assert prepared(tmp_path / "above", tmp_path / "out") == reference
 
 
 @pytest.mark.parametrize("inside", ["", "stage_2_train"])
@@ -174,6 +178,60 @@ def test_a_path_serves_where_the_name_would_do(archive_of_patients, tmp_path):
     both = write_labels(tmp_path / "both.csv", {"patient0/extra.dcm": (), "extra": ()})
     with pytest.raises(InputError, match="by its path and by its name"):
         open_source(archive_of_patients, both)
+
+
+@pytest.mark.parametrize("spell", ["patient0/extra", "./patient0/extra.dcm", "patient0\\extra.DCM", "/patient0/extra"])
+def test_how_a_path_may_be_written(archive_of_patients, tmp_path, spell):
+    shutil.move(archive_of_patients / "extra", archive_of_patients / "patient0" / "extra.dcm")
+    labels = write_labels(tmp_path / "labels.csv", {spell: ("subdural",)})
+    assert open_source(archive_of_patients, labels).labels.image_class == {"extra": "subdural"}
+
+
+def test_a_path_is_not_that_of_another_slice(archive_of_patients, tmp_path):
+    """The label of one patient must not go to another whose file has the same name."""
+    (archive_of_patients / "patient1" / "series0" / "IM7").write_bytes(make_dicom())
+    types = {"patient0/series0/IM7": ("epidural",), "patient0/series0/IM1": (), "patient0/series0/IM8": ()}
+    labels = write_labels(tmp_path / "labels.csv", types)
+    found = prepared(archive_of_patients, tmp_path / "out", "--labels", str(labels))
+    assert [row.split(",")[0] for row in found["slices.csv"].decode().splitlines()[1:]] == ["patient0/series0/IM1"]
+    rejected = found["rejected.csv"].decode()
+    assert "patient0/series0/IM7,missing" in rejected.replace('"', "")
+    assert "\nIM7,unlabelled" in rejected.replace('"', "")
+
+
+def test_labels_of_other_files(archive_of_patients, tmp_path):
+    labels = write_labels(tmp_path / "labels.csv", {"ID_1 ": ()})
+    with pytest.raises(InputError, match="no label names a file; labels are such as 'ID_1 ', files such as 'extra'"):
+        open_source(archive_of_patients, labels)
+
+
+@pytest.mark.parametrize("root", ["", "hospital/", "__MACOSX/"])
+def test_a_zip_of_a_folder_is_read_as_the_folder(archive_of_patients, tmp_path, root):
+    types = {f"patient{number // 2}/series{number % 2}/IM1": () for number in range(4)}
+    write_labels(archive_of_patients / "labels.csv", types | {"extra": ("subdural",)})
+    expected = prepared(archive_of_patients, tmp_path / "folder")
+    archive = as_zip(archive_of_patients, tmp_path / "a.zip", "hospital/{}".format if root else str)
+    if root == "__MACOSX/":
+        with zipfile.ZipFile(archive, "a") as more:
+            more.writestr("__MACOSX/hospital/._extra", b"x")
+    assert prepared(archive, tmp_path / "zip") == expected
+
+
+def test_backslashes_in_the_names_of_files(archive_of_patients, tmp_path):
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for path in archive_of_patients.rglob("IM1"):
+        name = path.relative_to(archive_of_patients).as_posix().replace("/", "\\")
+        (flat / name).write_bytes(path.read_bytes())
+    labels = write_labels(tmp_path / "labels.csv", {"patient0/series0/IM1": ()})
+    assert "patient0/series0/IM1" in open_source(flat, labels).members
+
+
+def test_what_was_prepared_before_is_said(kaggle, tmp_path, capsys):
+    prepared(kaggle, tmp_path / "out")
+    assert "prepared before" not in capsys.readouterr().out
+    prepared(kaggle, tmp_path / "out")
+    assert "prepared before" in capsys.readouterr().out
 
 
 def test_which_labels(archive_of_patients):
