@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ich_jax.data.find import (
     SLICE_ENDINGS,
@@ -119,13 +119,14 @@ def _is_label_file(name: str) -> bool:
 
 def _by_image_id(files: dict[str, Member]) -> tuple[dict[str, Member], dict[str, str], frozenset[str]]:
     """Image ID → file, path → image ID, and the names that several files have."""
-    names = Counter(bare_id(PurePosixPath(name).name) for name in files)
-    paths = Counter(bare_id(name) for name in files)
+    paths = {name: bare_id(name) for name in files}
+    names = Counter(path.rpartition("/")[2] for path in paths.values())
+    recurring = {path for path, count in Counter(paths.values()).items() if count > 1}
     members, ids = {}, {}
-    for name, file in files.items():
-        bare, path = bare_id(PurePosixPath(name).name), bare_id(name)
-        image_id = bare if names[bare] == 1 else path if paths[path] == 1 else name
-        members[image_id] = file
+    for name, path in paths.items():
+        bare = path.rpartition("/")[2]
+        image_id = bare if names[bare] == 1 else name if path in recurring else path
+        members[image_id] = files[name]
         if path != image_id:
             ids[path] = image_id
     return members, ids, frozenset(name for name, count in names.items() if count > 1 and name not in members)
