@@ -68,7 +68,8 @@ def as_line(found: dict) -> str:
         f"{shown(one['file'].rpartition('/')[2])} {one['any_hemorrhage']:.4f}" for one in found["most_suspicious"]
     )
     highest = ", ".join(f"{kind} {one['probability']:.4f}" for kind, one in found["highest"].items())
+    count = f"{found['slices']} slice{'s' * (found['slices'] > 1)}"
     return (
-        f"series {shown(found['series'])}: {found['slices']} slices; any hemorrhage, highest: {suspicious}"
+        f"series {shown(found['series'])}: {count}; any hemorrhage, highest: {suspicious}"
         f"; each type, highest: {highest}"
     )
