@@ -44,8 +44,8 @@ def open_source(path: str | Path, labels_csv: str | Path | None = None) -> Sourc
 
     Args:
         path: a folder or a zip with `stage_2_train/*.dcm` (or an older name, see FOLDERS) and `stage_2_train.csv`,
-            at its top or inside one folder; or any other with DICOM files at any depth (see `find`) and a label file:
-            `labels_csv`, the one at its top, or the one beside it with its name.
+            at its top or inside other folders; or any other with DICOM files at any depth (see `find`) and a label
+            file: `labels_csv`, the one at its top, or the one beside it with its name.
         labels_csv: labels from elsewhere.
 
     Raises:
@@ -56,7 +56,7 @@ def open_source(path: str | Path, labels_csv: str | Path | None = None) -> Sourc
         raise InputError(f"{path}: no such file or folder")
     if not path.is_dir() and not is_zip(path):
         raise InputError(f"{path}: neither a folder nor a (complete) zip file")
-    listing = _without_root(list_files(path))
+    listing, root = _without_root(list_files(path))
     if listing.unreadable:
         raise InputError(f"{listing.unreadable[0]}: may not be read")
     prefix = _kaggle_folder(path, listing.files)
@@ -66,21 +66,21 @@ def open_source(path: str | Path, labels_csv: str | Path | None = None) -> Sourc
         raise InputError(f"{path}: holds no DICOM file{in_words(slices.left_out) or what}")
     members, ids, ambiguous = _by_image_id(slices.files)
     labels = read_labels(labels_csv) if labels_csv else _labels_within(path, prefix, listing.files)
-    labels = _with_names_for_paths(labels, ids)
+    labels = _with_names_for_paths(labels, ids, root, prefix)
     if not (labels.image_class.keys() | labels.multi_type.keys()) & (members.keys() | ambiguous):
-        label, file = (next(iter(ids)) for ids in (labels.image_class | labels.multi_type, members))
+        label, file = (next(iter(names)) for names in (labels.image_class | labels.multi_type, members))
         raise InputError(f"{path}: no label names a file; labels are such as {label!r}, files such as {file!r}")
     left_out = in_words(slices.left_out).removeprefix("; ")
     return Source(labels, members, ambiguous, tuple(filter(None, (left_out, *labels.notes))))
 
 
-def _without_root(listing: Listing) -> Listing:
-    """Names without the one folder that all are in, as zips often have it."""
+def _without_root(listing: Listing) -> tuple[Listing, str]:
+    """Names without the one folder that all are in, as zips often have it; and that folder."""
     roots = {name.partition("/")[0] if "/" in name else "" for name in listing.files if not by_name(name)}
     root = f"{next(iter(roots))}/" if len(roots) == 1 else "/"
     if root == "/" or root.rstrip("/") in FOLDERS:
-        return listing
-    return listing._replace(files={name.removeprefix(root): file for name, file in listing.files.items()})
+        return listing, ""
+    return listing._replace(files={name.removeprefix(root): file for name, file in listing.files.items()}), root
 
 
 def _kaggle_folder(path: Path, names: dict[str, Member]) -> str:
@@ -127,9 +127,10 @@ def _by_image_id(files: dict[str, Member]) -> tuple[dict[str, Member], dict[str,
         bare = path.rpartition("/")[2]
         image_id = bare if names[bare] == 1 else name if path in recurring else path
         members[image_id] = files[name]
-        if path != image_id:
+        if path != image_id and path not in recurring:
             ids[path] = image_id
-    return members, ids, frozenset(name for name, count in names.items() if count > 1 and name not in members)
+    several = {name for name, count in names.items() if count > 1} - members.keys()
+    return members, ids, frozenset(several | recurring)
 
 
 def _labels_within(path: Path, prefix: str, files: dict[str, Member]) -> Labels:
@@ -171,11 +172,13 @@ def _read(member: Member) -> Labels:
         raise InputError(f"{member.archive}: damaged or unsupported zip: {error}") from None
 
 
-def _with_names_for_paths(labels: Labels, ids: dict[str, str]) -> Labels:
-    """Labels may call a slice by its path where its name would do."""
+def _with_names_for_paths(labels: Labels, ids: dict[str, str], *folders: str) -> Labels:
+    """Labels may call a slice by its path where its name would do, with or without the folders that all are in."""
 
     def known(image_id: str) -> str:
         path = image_id.replace("\\", "/").removeprefix("./").removeprefix("/")
+        for folder in folders:
+            path = path.removeprefix(folder)
         return ids.get(path, path)
 
     if not any("/" in image_id or "\\" in image_id for image_id in labels.image_class | labels.multi_type):

@@ -199,6 +199,32 @@ def test_a_path_is_not_that_of_another_slice(archive_of_patients, tmp_path):
     assert "\nIM7,unlabelled" in rejected.replace('"', "")
 
 
+@pytest.mark.parametrize("spell", ["{}", "archive/{}"])
+def test_the_one_folder_that_all_are_in_may_be_named(archive_of_patients, tmp_path, spell):
+    (archive_of_patients / "extra").unlink()
+    types = {spell.format(f"patient{number // 2}/series{number % 2}/IM1"): () for number in range(4)}
+    (tmp_path / "above").mkdir()
+    shutil.move(archive_of_patients, tmp_path / "above" / "archive")
+    source = open_source(tmp_path / "above", write_labels(tmp_path / "labels.csv", types))
+    assert source.labels.image_class.keys() == source.members.keys()
+    assert "patient0/series0/IM1" in source.members
+
+
+def test_two_files_of_one_name_and_two_endings(tmp_path):
+    folder = tmp_path / "slices"
+    for name in ("p/a", "p/a.dcm", "p/b"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(make_dicom())
+    labels = write_labels(tmp_path / "labels.csv", {"p/a": (), "a.dcm": (), "b": ()})
+    with pytest.raises(InputError, match="by its path and by its name"):
+        open_source(folder, labels)
+    found = prepared(folder, tmp_path / "out", "--labels", str(write_labels(labels, {"a.dcm": (), "b": ()})))
+    rejected = found["rejected.csv"].decode().replace('"', "")
+    assert "\na,ambiguous" in rejected
+    assert "\na.dcm,unlabelled" in rejected
+    assert found["slices.csv"].decode().splitlines()[1].startswith("b,none")
+
+
 def test_labels_of_other_files(archive_of_patients, tmp_path):
     labels = write_labels(tmp_path / "labels.csv", {"ID_1 ": ()})
     with pytest.raises(InputError, match="no label names a file; labels are such as 'ID_1 ', files such as 'extra'"):
