@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from ich_jax.data.dicom import Encoding, StoredSlice, pad_to_square
+from ich_jax.data.dicom import StoredSlice, pad_to_square
+from ich_jax.data.hounsfield import Encoding
 from ich_jax.paper.printed import IMAGE_SIZE
 from ich_jax.paper.windowing import lookup_table
 
@@ -21,7 +22,7 @@ def slice_to_image(raw: StoredSlice, size: int = IMAGE_SIZE, repair: bool = True
     Args:
         raw: a slice of any shape; one that is not square is centred in a square of air.
         size: side of the result in pixels.
-        repair: undo the 12-bit wrap-around, see `dicom.repair_wraparound`.
+        repair: undo the 12-bit wrap-around, see `hounsfield.repair_wraparound`.
 
     Returns:
         (size, size, 3) uint8: brain, subdural and bone window.

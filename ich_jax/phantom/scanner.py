@@ -31,7 +31,7 @@ class Format:
     level: str | list[str]
     width: str | list[str]
     padding: int | None = None  # stored value outside the scanner's circle; None: that of air, or the lowest there is
-    wraps_around: bool = False  # the known fault, see dicom.repair_wraparound
+    wraps_around: bool = False  # the known fault, see hounsfield.repair_wraparound
 
 
 # About half of RSNA is 16-bit signed, half 12-bit unsigned; one window value or two; padding that comes out at −3024,
