@@ -2,6 +2,7 @@
 
 hounsfield   stored values → Hounsfield units
 header       values of a header that may be anything
+axial        whether a header is that of an axial CT slice
 compressed   compressed pixels → stored values
 dicom        one DICOM file → one axial CT slice
 find         the slices below a folder or in a zip

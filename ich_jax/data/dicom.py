@@ -1,4 +1,4 @@
-"""One DICOM file → one axial CT slice. Only this file, `header` and `compressed` know pydicom.
+"""One DICOM file → one axial CT slice, as stored and in Hounsfield units.
 
 Files come from anywhere, so nothing in them is believed: every way of being broken ends in `SliceError`, and what is
 whole but no axial CT slice in `NotAxialCT`. Section numbers are those of the DICOM standard, part 3 (PS3.3).
@@ -7,7 +7,6 @@ whole but no axial CT slice in `NotAxialCT`. Section numbers are those of the DI
 import io
 import logging
 import math
-import operator
 import os
 import stat
 import warnings
@@ -18,11 +17,12 @@ from typing import BinaryIO
 
 import numpy as np
 import pydicom
-from pydicom.uid import UID, CTImageStorage, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pydicom.valuerep import VR
 
+from ich_jax.data.axial import NoAxialCT, require_axial_ct
 from ich_jax.data.compressed import decompress
-from ich_jax.data.header import Refused, decimal, integer, numbers, one_value, printable, text_of
+from ich_jax.data.header import Refused, decimal, integer, one_value, printable, text_of
 from ich_jax.data.hounsfield import Encoding, first_wrapped
 from ich_jax.paper.windowing import AIR_HU
 from ich_jax.plumbing.command import InputError
@@ -33,12 +33,9 @@ MAX_FILE_BYTES = 64 * 2**20
 HEAD_BYTES = 1024  # of a file, enough to tell what it is
 NOISE_STEP_HU, ROWS_APART = 400, 8  # see require_picture
 NO_CT_HU, LOST_SIGN_SHARE = 60_000, 0.05
-LEAST_COSINE = 0.5  # between the axis of the body and the normal of an axial slice: 60°, gantries tilt by 30
 
 DEFLATED = b"1.2.840.10008.1.2.1.99"
 DICOMDIR = b"1.2.840.10008.1.3.10"
-SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and what begins with it (PS3.4, B.5)
-PAGES = (" PROT", "SCREEN SAVE", "DOSE_INFO")  # how values of ImageType end: scanners send reports as CT images
 NATIVE = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 
 REQUIRED_TAGS = (
@@ -128,7 +125,7 @@ def read_stored(source: str | os.PathLike | bytes, *, name: str | None = None) -
                 raise Refused("is no regular file (a FIFO, socket or device)")  # opening a FIFO waits for ever
             with open(source, "rb") as file:
                 return _read(file, status.st_size)
-    except _NoAxialCT as error:
+    except NoAxialCT as error:
         raise NotAxialCT(name, str(error)) from None
     except Refused as error:
         raise SliceError(name, str(error)) from None
@@ -207,26 +204,22 @@ def _quiet() -> Iterator[None]:
         log.propagate = propagate
 
 
-class _NoAxialCT(Refused):
-    """What becomes a NotAxialCT that names the file."""
-
-
 def _read(file: BinaryIO, size: int) -> StoredSlice:
     head = file.read(HEAD_BYTES)
     if size > MAX_FILE_BYTES:
         if looks_like_dicom(head) and DEFLATED not in head:
             file.seek(0)
-            _require_axial_ct(pydicom.dcmread(file, defer_size=HEAD_BYTES, stop_before_pixels=True, force=True))
+            require_axial_ct(pydicom.dcmread(file, defer_size=HEAD_BYTES, stop_before_pixels=True, force=True))
         raise Refused(f"larger than {MAX_FILE_BYTES // 2**20} MiB, not a single CT slice")
     if not looks_like_dicom(head):
         raise Refused("not a DICOM file")
     if DEFLATED in head:  # pydicom would inflate it whole, to any size, before we see the header
         raise Refused("is deflated (Deflated Explicit VR Little Endian), which is not read here; inflate it first")
     if DICOMDIR in head:
-        raise _NoAxialCT("is a DICOMDIR, a list of other files")
+        raise NoAxialCT("is a DICOMDIR, a list of other files")
     file.seek(0)
     dataset = pydicom.dcmread(file, force=True)
-    along_normal = _require_axial_ct(dataset)
+    along_normal = require_axial_ct(dataset)
     encoding, stored = _read_pixels(dataset)
     if encoding.can_wrap:
         encoding = replace(encoding, wrapped_from=first_wrapped(stored))
@@ -245,49 +238,6 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
 def _patient_id(dataset: pydicom.Dataset) -> str:
     value = dataset.get("PatientID") or ""
     return (value if isinstance(value, str) else "\\".join(map(str, value))).strip()
-
-
-def _require_axial_ct(dataset: pydicom.Dataset) -> float | None:
-    """Refuse what says that it is something else; tags that are not there say nothing. Returns the place along the
-    normal."""
-    modality, photometric = text_of(dataset, "Modality") or "CT", text_of(dataset, "PhotometricInterpretation")
-    if modality.upper() != "CT":
-        raise _NoAxialCT(f"is {modality}, not CT")
-    image_type = text_of(dataset, "ImageType").split("\\")
-    if "LOCALIZER" in image_type:
-        raise _NoAxialCT("is a localizer, not an axial slice")
-    if any(value.endswith(PAGES) for value in image_type):
-        raise _NoAxialCT("is a page of text, not an axial slice (ImageType)")
-    if not text_of(dataset, "RescaleSlope") and text_of(dataset, "SOPClassUID").startswith(SECONDARY_CAPTURE):
-        raise _NoAxialCT("is a secondary capture, a picture of a screen")
-    if photometric.startswith(("RGB", "YBR", "PALETTE")):
-        raise _NoAxialCT(f"is not a grey image but {photometric}")
-    if not any(tag in dataset for tag in ("Rows", "Columns", "PixelData")):
-        sop_class = text_of(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
-        if sop_class and sop_class != CTImageStorage:
-            raise _NoAxialCT("holds no image")
-        raise Refused("holds no image; it may be cut off")
-    unit = text_of(dataset, "RescaleType") or "HU"
-    if unit != "HU":
-        raise _NoAxialCT(f"has values in {unit}, not in HU (RescaleType)")
-    frames = text_of(dataset, "NumberOfFrames") or "1"
-    if frames != "1":
-        raise Refused(f"has {frames} frames instead of 1; export it as one file a slice (not as enhanced CT)")
-    return _along_normal(dataset)
-
-
-def _along_normal(dataset: pydicom.Dataset) -> float | None:
-    """Refuses a plane that is not axial; one that the file does not give, or not well, is none."""
-    orientation, position = (numbers(dataset, tag) for tag in ("ImageOrientationPatient", "ImagePositionPatient"))
-    if len(orientation) != 6:
-        return None
-    (a, b, c), (d, e, f) = orientation[:3], orientation[3:]  # directions of a row and of a column
-    normal = (b * f - c * e, c * d - a * f, a * e - b * d)
-    if not 0.9 < math.hypot(*normal) < 1.1:  # they are not at a right angle, or no directions
-        return None
-    if abs(normal[2]) < LEAST_COSINE:
-        raise _NoAxialCT("is not axial (ImageOrientationPatient)")
-    return sum(map(operator.mul, normal, position)) if len(position) == 3 else None
 
 
 def _read_pixels(dataset: pydicom.Dataset) -> tuple[Encoding, np.ndarray]:
