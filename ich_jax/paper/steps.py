@@ -12,7 +12,9 @@ from flax import nnx
 from ich_jax.paper.printed import BETA1, LEARNING_RATE
 
 Tree = Any  # a pytree of arrays
+Augment = Callable[[jax.Array, jax.Array], jax.Array]  # (key, uint8 images) → images of the same shape
 BETA2, EPSILON = 0.999, 1e-7
+AUGMENTS = 2**32 - 1  # folded into a step's key for its augmentation; dropout counts its own draws from 0
 
 
 class Batch(NamedTuple):
@@ -117,6 +119,7 @@ def train_step(
     batch: Batch,
     key: jax.Array,
     dtype: jax.typing.DTypeLike = jnp.float32,
+    augment: Augment | None = None,
 ) -> tuple[TrainState, Sums]:
     """One gradient step.
 
@@ -125,11 +128,14 @@ def train_step(
         state: before the step.
         sums: of the epoch so far; what the batch adds is measured before the step.
         batch: the slices to learn from.
-        key: of the whole training's dropout; each step makes its own of it.
+        key: of the whole training's dropout and augmentation; each step makes its own of it.
         dtype: in which the layers compute, float32 or bfloat16.
+        augment: changes the images before they are learned from; the paper does not.
     """
     gradient = jax.value_and_grad(loss_fn, has_aux=True)
     step_key = jax.random.fold_in(key, state.step)
+    if augment:
+        batch = batch._replace(images=augment(jax.random.fold_in(step_key, AUGMENTS), batch.images))
     (loss, (batch_stats, correct)), gradients = gradient(
         state.params, state.batch_stats, structure, batch, step_key, dtype
     )
@@ -165,13 +171,15 @@ def compile_steps(
     optimizer: optax.GradientTransformation,
     dtype: jax.typing.DTypeLike = jnp.float32,
     results: jax.sharding.Sharding | None = None,
+    augment: Augment | None = None,
 ) -> CompiledSteps:
     """`train_step` and `eval_step`, each compiled at its first call with a batch of another size.
 
     The structure is closed over: as an argument it would be hashed at every call. `results` says on which devices the
     new state and the logits are to lie (by default XLA decides).
     """
+    train = partial(train_step, structure, optimizer, dtype=dtype, augment=augment)
     return CompiledSteps(
-        train=jax.jit(partial(train_step, structure, optimizer, dtype=dtype), donate_argnums=0, out_shardings=results),
+        train=jax.jit(train, donate_argnums=0, out_shardings=results),
         evaluate=jax.jit(partial(eval_step, structure, dtype=dtype), out_shardings=results),
     )

@@ -2,6 +2,7 @@
 
 config       a training's settings, with their rules; what was found when it started
 batches      which slices are for what, and how they come to the device
+augment      what is changed in a training slice, if anything
 network      a network with its two compiled steps
 loop         an epoch, and epochs until early stopping
 inference    a trained network's answers

@@ -51,6 +51,9 @@ class Settings:
     norm_momentum: float = _setting(
         0.99, "of batch norm's running statistics: how much they keep at each step", least=0, below=1
     )
+    augment: bool = _setting(
+        False, "change each training slice as another head, scanner or export would, anew in every epoch"
+    )
     precision: str = _setting(PRECISIONS[0], "in which the layers compute; the rest is float32", choices=PRECISIONS)
     seed: int = _count(0, "decides initial weights, dropout and order", least=0)
     split_seed: int = _count(0, "decides which slices are used and for what", least=0)
@@ -71,6 +74,8 @@ def _broken_rule(setting: Any, value: Any) -> str:
     rule = setting.metadata
     if "choices" in rule:
         return "" if value in rule["choices"] else f"must be one of {', '.join(rule['choices'])}"
+    if setting.type is bool:
+        return "" if type(value) is bool else "must be true or false"
     kind = "a whole number" if setting.type is int else "a number"
     if type(value) is not setting.type or not math.isfinite(value):
         return f"must be {kind}"
@@ -94,6 +99,7 @@ PRESETS = {
         "epochs": printed.EPOCHS,
         "patience": printed.PATIENCE,
         "split": "image",
+        "augment": False,
     },
     "phantom": {
         "batch_size": 8,
@@ -102,6 +108,7 @@ PRESETS = {
         "epochs": 10,
         "patience": 10,
         "split": "patient",
+        "augment": True,
     },
 }
 
@@ -126,13 +133,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for one in fields(Settings):
         default, phantoms = one.default, PRESETS["phantom"].get(one.name, one.default)
         defaults = f"default: {default}" if phantoms == default else f"default: {default}, on the phantom {phantoms}"
-        parser.add_argument(
-            f"--{one.name.replace('_', '-')}",
-            choices=one.metadata.get("choices"),
-            type=str if "choices" in one.metadata else option_type(one.name),
-            default=argparse.SUPPRESS,
-            help=f"{one.metadata['help']} ({defaults})",
-        )
+        if one.type is bool:
+            how = {"action": argparse.BooleanOptionalAction}
+        elif "choices" in one.metadata:
+            how = {"choices": one.metadata["choices"]}
+        else:
+            how = {"type": option_type(one.name)}
+        name, words = f"--{one.name.replace('_', '-')}", f"{one.metadata['help']} ({defaults})"
+        parser.add_argument(name, default=argparse.SUPPRESS, help=words, **how)
 
 
 def option_type(name: str) -> Any:

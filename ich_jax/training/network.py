@@ -11,6 +11,7 @@ from flax import nnx
 from ich_jax.models import MODELS
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.steps import CompiledSteps, TrainState, adam, compile_steps, first_state
+from ich_jax.training.augment import augment
 from ich_jax.training.config import Found, Settings
 from ich_jax.training.devices import Devices, choose_devices
 
@@ -35,7 +36,7 @@ def build(settings: Settings, found: Found, devices: Devices | None = None) -> N
     rate = settings.learning_rate, steps
     adams = rate, settings.beta1, settings.epsilon
     network = MODELS[settings.model], found.image_size, settings.norm_momentum, settings.precision
-    return _build(*network, *adams, devices or choose_devices(1))
+    return _build(*network, *adams, settings.augment, devices or choose_devices(1))
 
 
 @lru_cache(maxsize=4)
@@ -47,6 +48,7 @@ def _build(
     rate: tuple[float, int | None],
     beta1: float,
     epsilon: str,
+    augmented: bool,
     devices: Devices,
 ) -> Network:
     optimizer = adam(learning_rate(*rate), beta1, epsilon == "keras")
@@ -64,7 +66,7 @@ def _build(
     like = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=devices.whole), shapes)
     # Two programs, so that the larger one, the weights', does not hang on the optimizer's settings.
     draw, start = (jax.jit(function, out_shardings=devices.whole) for function in (draw_weights, start))
-    steps = compile_steps(structures[0], optimizer, precision, devices.whole)
+    steps = compile_steps(structures[0], optimizer, precision, devices.whole, augment if augmented else None)
     return Network(structures[0], devices, steps, like, lambda key: start(*draw(devices.put(key))))
 
 

@@ -10,6 +10,7 @@ from flax import nnx
 from ich_jax.models.layers import batch_norm
 from ich_jax.paper.printed import BETA1, LEARNING_RATE
 from ich_jax.paper.steps import (
+    AUGMENTS,
     Batch,
     Sums,
     adam,
@@ -24,7 +25,7 @@ from ich_jax.paper.steps import (
 )
 
 KEY = jax.random.key(0)
-step_once = jax.jit(train_step, static_argnums=(0, 1, 6))  # keeps the old state, unlike `compile_steps`
+step_once = jax.jit(train_step, static_argnums=(0, 1, 6, 7))  # keeps the old state, unlike `compile_steps`
 adam_once = cache(adam)  # one object per setting, so that a step compiles once
 
 
@@ -273,6 +274,28 @@ def test_dropout_differs_from_step_to_step_and_is_the_same_for_the_same_step(bat
     assert loss_at(start, KEY)[1] == first_loss
     assert loss_at(second, KEY)[1] == second_loss
     assert loss_at(start, jax.random.key(1))[1] != first_loss
+
+
+def test_augmentation_changes_the_images_by_a_key_of_each_step_and_leaves_dropout_alone(batch):
+    structure, optimizer, start = fresh(learning_rate=0.0, dropout=0.5)
+
+    def loss_at(state, augment=None):
+        after, sums = step_once(structure, optimizer, state, no_sums(), batch, KEY, jnp.float32, augment)
+        return after, float(sums.loss)
+
+    def keep(key, images):
+        return images
+
+    def shade(key, images):
+        return images // 2 + jax.random.randint(key, images.shape, 0, 128).astype(jnp.uint8)
+
+    second, plain = loss_at(start)
+    assert loss_at(start, keep)[1] == plain
+    changed = loss_at(start, shade)[1]
+    assert changed == loss_at(start, shade)[1] != plain
+    expected = batch._replace(images=shade(jax.random.fold_in(jax.random.fold_in(KEY, 0), AUGMENTS), batch.images))
+    assert float(step_once(structure, optimizer, start, no_sums(), expected, KEY)[1].loss) == changed
+    assert len({changed, loss_at(start._replace(step=second.step), shade)[1], plain}) == 3
 
 
 def test_in_bfloat16_the_layers_compute_and_nothing_else(batch):

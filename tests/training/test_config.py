@@ -39,8 +39,12 @@ def test_the_defaults_are_the_papers():
 
 def test_every_setting_has_an_option_and_only_what_is_given_is_parsed():
     assert parse() == {}
-    given = parse(*(word for one in fields(Settings) for word in (f"--{one.name.replace('_', '-')}", str(one.default))))
+    plain = [one for one in fields(Settings) if one.type is not bool]
+    given = parse(*(word for one in plain for word in (f"--{one.name.replace('_', '-')}", str(one.default))))
+    assert given.keys() == {one.name for one in plain}
     assert Settings(**given) == Settings()
+    assert parse("--augment") == {"augment": True}
+    assert parse("--no-augment") == {"augment": False}
     assert parse("--learning-rate", "1", "--preset", "phantom") == {"learning_rate": 1.0, "preset": "phantom"}
 
 
@@ -86,7 +90,8 @@ def test_a_wrong_value_is_refused_in_python_on_the_command_line_and_in_config_js
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("epochs", 2.5), ("epochs", "3"), ("epochs", True), ("beta1", "0.9"), ("learning_rate", None)]
+    ("name", "value"),
+    [("epochs", 2.5), ("epochs", "3"), ("epochs", True), ("beta1", "0.9"), ("learning_rate", None), ("augment", 1)],
 )
 def test_a_value_of_another_type_is_refused(name, value):
     with pytest.raises(InputError, match=f"{name.replace('_', ' ')} must be"):
@@ -102,6 +107,14 @@ def test_what_is_written_is_read_and_a_whole_number_is_a_number(tmp_path):
     config["settings"]["learning_rate"] = 1
     (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
     assert read_config(tmp_path) == (settings, FOUND)
+
+
+def test_a_config_from_before_a_setting_has_its_default(tmp_path):
+    write_config(tmp_path, Settings(seed=5), FOUND)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    del config["settings"]["augment"]
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert read_config(tmp_path)[0] == Settings(seed=5, augment=False)
 
 
 @pytest.mark.parametrize(
@@ -128,6 +141,8 @@ def test_more_epochs_go_on_but_not_with_a_decaying_rate(tmp_path):
     require_same_training(replace(usual, epochs=40), usual, tmp_path)
     with pytest.raises(InputError, match="was started with batch size 32, not 8"):
         require_same_training(replace(usual, batch_size=8), usual, tmp_path)
+    with pytest.raises(InputError, match="was started with augment False, not True"):
+        require_same_training(replace(usual, augment=True), usual, tmp_path)
     decaying = replace(usual, decay="cosine")
     with pytest.raises(InputError, match="was started with epochs 30, not 40"):
         require_same_training(replace(decaying, epochs=40), decaying, tmp_path)
@@ -137,11 +152,12 @@ def test_what_is_not_the_papers_is_said():
     assert unlike_the_paper(Settings(), FOUND) == []
     assert FOUND.image_size == printed.IMAGE_SIZE
     assert unlike_the_paper(Settings(seed=3, split_seed=4, model="mobilenet"), FOUND) == []
-    settings = Settings(learning_rate=1e-3, split="patient", limit=50)
+    settings = Settings(learning_rate=1e-3, split="patient", limit=50, augment=True)
     assert unlike_the_paper(settings, replace(FOUND, phantom=True, image_size=96)) == [
         "synthetic data (RSNA 2019)",
         "at most 50 slices (all)",
         "learning rate 0.001 (1e-05)",
         "split patient (image)",
+        "augment True (False)",
         "image size 96 (224)",
     ]
