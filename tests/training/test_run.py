@@ -220,6 +220,19 @@ def test_resume_goes_on_with_the_same_settings_only(toy, copy):
     assert len(quietly(replace(SETTINGS, epochs=4), toy, copy, resume=True).history) == 4
 
 
+def test_augmentation_is_of_training_alone_and_goes_on_with_its_draws(toy, finished, tmp_path):
+    settings = replace(SETTINGS, augment=True)
+    through = quietly(settings, toy, tmp_path / "through")
+    quietly(replace(settings, epochs=1), toy, tmp_path / "out")
+    assert same_results(quietly(settings, toy, tmp_path / "out", resume=True).folder, through.folder)
+    assert through.history[0]["train_loss"] != open_run(finished).history[0]["train_loss"]
+    before = [(through.folder / name).read_bytes() for name in RESULTS]
+    evaluate(through.folder)
+    assert [(through.folder / name).read_bytes() for name in RESULTS] == before
+    with pytest.raises(InputError, match="was started with augment True, not False"):
+        quietly(SETTINGS, toy, tmp_path / "out", resume=True)
+
+
 def test_a_decaying_run_keeps_its_number_of_epochs(toy, tmp_path):
     settings = replace(SETTINGS, decay="cosine", epochs=1)
     quietly(settings, toy, tmp_path / "run")
