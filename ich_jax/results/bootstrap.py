@@ -45,6 +45,36 @@ def metric_of_draws(metric: Callable[[np.ndarray], float], confusions: np.ndarra
     return np.array([metric(total) for total in totals])
 
 
+def auc_of_draws(positive: np.ndarray, scores: np.ndarray, patients: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """`metrics.auc` of the slices of each draw's patients: (draws,) float64, NaN where one of the two kinds is missing.
+
+    The scores are sorted once. A draw then costs a running sum: how many drawn negatives lie below each positive.
+
+    Args:
+        positive: (N,) bool.
+        scores: (N,) floats.
+        patients: (N,) places in a row of `drawn`.
+        drawn: (draws, P), see `draws`.
+
+    >>> positive, scores, patients = np.array([True, True, False]), np.array([0.9, 0.4, 0.4]), np.array([0, 1, 2])
+    >>> auc_of_draws(positive, scores, patients, np.array([[1, 1, 1], [3, 0, 0], [0, 1, 2]])).tolist()
+    [0.75, nan, 0.5]
+    """
+    order = np.argsort(scores)
+    positive, scores, patients = positive[order], scores[order], patients[order]
+    below = np.searchsorted(scores[~positive], scores[positive], "left")  # of all negatives, how many are lower
+    not_above = np.searchsorted(scores[~positive], scores[positive], "right")
+    of_positives, of_negatives = patients[positive], patients[~positive]
+    found = np.full(len(drawn), np.nan)
+    for k, times in enumerate(drawn):
+        among = np.concatenate([[0], np.cumsum(times[of_negatives], dtype=np.int64)])  # [n]: drawn of the lowest n
+        weight = times[of_positives].astype(np.float64)
+        pairs = weight.sum() * among[-1]
+        if pairs:
+            found[k] = weight @ (among[below] + among[not_above]) / (2 * pairs)
+    return found
+
+
 def interval(values: np.ndarray, share: float = 0.95) -> tuple[float, float]:
     """The middle `share` of the values, (low, high): the percentile interval. NaN, for 0/0, is left out.
 

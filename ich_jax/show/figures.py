@@ -113,6 +113,25 @@ def montage(images: np.ndarray, title: str = "") -> Figure:
     return figure
 
 
+def grey_slices(images: Sequence[np.ndarray], titles: Sequence[str], title: str = "") -> Figure:
+    """Slices in one window, six in a row, each below its own title.
+
+    Args:
+        images: uint8, each of its own size.
+        titles: as many.
+    """
+    rows = max(1, -(-len(images) // 6))
+    figure = Figure(figsize=(13, 2.7 * rows + 0.6), layout="constrained")
+    panels = figure.subplots(rows, 6, squeeze=False).flat
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, image, its_title in zip(panels, images, titles, strict=False):
+        axes.imshow(image, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(its_title, fontsize=9)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
 def reliability_diagram(found: Mapping[str, Calibration], title: str = "") -> Figure:
     """Accuracy against confidence, one line a network; on the diagonal a network is as sure as it should be."""
     figure = Figure(figsize=(6, 5), layout="constrained")

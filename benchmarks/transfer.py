@@ -1,0 +1,202 @@
+"""`python -m benchmarks.transfer RUN [RUN …] SOURCE`: what networks know of slices from elsewhere.
+
+The networks, mostly trained on phantoms with different seeds, answer every labelled slice of a source, which must not
+hold what they were trained on: nothing here can tell. A slice with several types of hemorrhage is a positive for any
+hemorrhage and for each of its types. A ranking by chance has an AUC of 0.5. Slices of one patient resemble each other,
+so each interval is that of a bootstrap over patients, the middle 95 % of the draws.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.answers import Answers, ask
+from benchmarks.machine import describe_machine, print_table, save
+from ich_jax.data.find import read_member
+from ich_jax.data.source import open_source
+from ich_jax.paper.metrics import auc, log_softmax
+from ich_jax.paper.printed import CLASSES, TYPES
+from ich_jax.paper.windowing import BRAIN, apply_window
+from ich_jax.plumbing.command import InputError, run_command
+from ich_jax.plumbing.files import write_whole_with
+from ich_jax.results.bootstrap import DRAWS, auc_of_draws, draws, interval
+from ich_jax.show.figures import grey_slices
+from ich_jax.training.run import Run, open_run
+
+NONE = CLASSES.index("none")
+BINS = 15  # of equal width, as in metrics.calibration
+DRAWN = 10**8  # all draws together have at most this many counts of patients, 200 MB
+OF_EACH_KIND = 6  # mistakes in the picture
+
+
+def main(argv: list[str] | None = None) -> dict:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.transfer", description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders, one a seed, of one image size")
+    parser.add_argument("source", type=Path, help="folder or zip of labelled DICOM slices, Kaggle's or any other")
+    parser.add_argument("--labels", type=Path, help="label CSV (default: the one in the source)")
+    parser.add_argument("--brain-window-only", action="store_true", help="clip to 0…80 HU before windowing")
+    parser.add_argument("--json", type=Path, help="folder to write <device>.json into")
+    parser.add_argument("--picture", type=Path, help="PNG for the surest mistakes, six false alarms and six missed")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--workers", type=int, default=1, help="processes that read slices (default: 1)")
+    args = parser.parse_args(argv)
+    if args.workers < 1 or args.seed < 0:
+        parser.error("--workers must be at least 1, --seed at least 0")
+    runs = _open_runs(args.runs)
+    source = open_source(args.source, args.labels)
+    answers = ask(runs, source, args.brain_window_only, args.workers)
+    if not answers.members:
+        raise InputError(f"{args.source}: none of its labelled slices can be read")
+    result = {
+        "trained_on": " and ".join(sorted({run.found.title for run in runs})),
+        "runs": [run.folder.resolve().name for run in runs],
+        "data": f"{args.source.resolve().name}{' (PHANTOM)' if answers.synthetic else ''}",
+        "brain_window_only": args.brain_window_only,
+        "left_out": dict(sorted(answers.left_out.items())),
+        "labelled_twice": len(source.labels.duplicates),
+        **measure(answers, args.seed),
+    }
+    _report(result, source.notes)
+    if args.json:
+        save(args.json, "transfer_brain_window_only" if args.brain_window_only else "transfer", result)
+    if args.picture:
+        title = f"surest mistakes on {result['data']}, trained on {result['trained_on']}; never for diagnosis"
+        figure = grey_slices(*surest_mistakes(answers), title)
+        write_whole_with(args.picture, partial(figure.savefig, format="png", dpi=100))
+        print(f"drawn: {args.picture}")
+    return result
+
+
+def _open_runs(folders: list[Path]) -> list[Run]:
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError("a run is given twice; one seed may not count as two")
+    runs = [open_run(folder) for folder in folders]
+    for run in runs:
+        sizes = run.found.image_size, runs[0].found.image_size
+        if sizes[0] != sizes[1]:
+            raise InputError(f"{run.folder}: has images of {sizes[0]} pixels, {runs[0].folder} of {sizes[1]}")
+    return runs
+
+
+def measure(answers: Answers, seed: int = 0) -> dict:
+    """What was asked, counted; and of each network the AUCs and `any_figures`, None where a figure cannot be had."""
+    p = np.stack([np.exp(log_softmax(logits)) for logits in answers.logits])  # (R, N, 6)
+    questions = {"any": (~answers.truth[:, NONE], 1 - p[..., NONE])}
+    questions |= {name: (answers.truth[:, k], p[..., k]) for k, name in enumerate(CLASSES) if name in TYPES}
+    alone = [patient or f"slice {k}" for k, patient in enumerate(answers.patients)]
+    patient_names, patients = np.unique(alone, return_inverse=True)
+    count = min(DRAWS, DRAWN // len(patient_names)) if len(patient_names) > 1 else 0  # one patient tells no spread
+    drawn = draws(len(patient_names), seed, count) if count else np.zeros((0, 1), int)
+    result = {"slices": len(alone), "patients": len(patient_names), "nameless": answers.patients.count("")}
+    result |= {"draws": count, "seed": seed, "auc": {}}
+    for name, (positive, scores) in questions.items():
+        of_draws = np.stack([auc_of_draws(positive, one, patients, drawn) for one in scores])  # (R, draws)
+        result["auc"][name] = _row([auc(positive, one) for one in scores]) | {
+            "positive": int(positive.sum()),
+            "draws_left_out": int(np.isnan(of_draws[0]).sum()),
+            "intervals": [_interval(values) for values in of_draws],
+            "interval_of_mean": _interval(of_draws.mean(axis=0)),
+        }
+    bleeds, scores = questions["any"]
+    found = [any_figures(bleeds, one) for one in scores]
+    result["any"] = {name: _row([figures[name] for figures in found]) for name in found[0]}
+    return result
+
+
+def _row(values: list[float | None]) -> dict:
+    """One figure of all networks; the standard deviation over them is a sample's, so one network has none."""
+    some = values if None not in values else []
+    deviation = float(np.std(some, ddof=1)) if len(some) > 1 else None
+    return {"values": values, "mean": float(np.mean(some)) if some else None, "standard_deviation": deviation}
+
+
+def _interval(values: np.ndarray) -> tuple[float, float] | None:
+    """None if no draw has a value."""
+    return None if np.isnan(values).all() else interval(values)
+
+
+def any_figures(positive: np.ndarray, p: np.ndarray) -> dict[str, float | None]:
+    """What one network's probabilities of any hemorrhage are worth with a threshold, and as probabilities.
+
+    Args:
+        positive: (N,) bool.
+        p: (N,) floats.
+
+    Returns:
+        Sensitivity and specificity where 'bleeding' is said above 0.5; sensitivity above the lowest threshold with a
+        specificity of at least 0.9; the mean gap between probability and share of positives, over bins weighted by
+        their slices (Guo et al. 2017, equation 3); the mean probability. None where there is no such slice.
+    """
+    bleeding, healthy = p[positive], np.sort(p[~positive])
+    threshold = healthy[-1 - len(healthy) // 10] if len(healthy) else None
+    place = np.minimum((p * BINS).astype(int), BINS - 1)
+    return {
+        "sensitivity at 0.5": _share(bleeding > 0.5),
+        "specificity at 0.5": _share(healthy <= 0.5),
+        "sensitivity at specificity 0.9": _share(bleeding > threshold) if len(healthy) else None,
+        f"expected calibration error, {BINS} bins": float(np.abs(np.bincount(place, p - positive)).sum() / len(p)),
+        "mean probability": float(p.mean()),
+    }
+
+
+def _share(flags: np.ndarray) -> float | None:
+    return float(flags.mean()) if len(flags) else None
+
+
+def surest_mistakes(answers: Answers) -> tuple[list[np.ndarray], list[str]]:
+    """Brain windows and titles of the false alarms with the highest probability of any hemorrhage, on average over the
+    networks, and of the missed hemorrhages with the lowest."""
+    p = np.mean([1 - np.exp(log_softmax(logits)[:, NONE]) for logits in answers.logits], axis=0)
+    healthy, order = answers.truth[:, NONE], np.argsort(p)
+    false_alarms = [k for k in order[::-1] if healthy[k] and p[k] > 0.5][:OF_EACH_KIND]
+    missed = [k for k in order if not healthy[k] and p[k] <= 0.5][:OF_EACH_KIND]
+    images, titles = [], []
+    for k in false_alarms + missed:
+        raw = read_member(answers.members[k])
+        images.append(apply_window(raw.encoding.to_hu(raw.stored), *BRAIN))
+        types = "\n".join(name for name, true in zip(CLASSES, answers.truth[k], strict=True) if true)
+        titles.append(f"{types}\np(any) {p[k]:.3f}")
+    return images, titles
+
+
+def _report(result: dict, notes: tuple[str, ...]) -> None:
+    names, aucs, draws_made = result["runs"], result["auc"], result["draws"]
+    networks = f"{len(names)} networks" if len(names) > 1 else "a network"
+    print(f"{result['data']}: {networks} trained on {result['trained_on']}; {describe_machine()}; never for diagnosis")
+    bleeding = aucs["any"]["positive"]
+    lines = [f"{result['slices']:,} slices of {result['patients']:,} patients, {bleeding:,} with hemorrhage", *notes]
+    if result["brain_window_only"]:
+        lines.append("as if only the brain window had been kept: clipped to 0…80 HU")
+    if result["left_out"]:
+        lines.append("left out: " + ", ".join(f"{count:,} {why}" for why, count in result["left_out"].items()))
+    if result["labelled_twice"]:
+        lines.append(f"{result['labelled_twice']} slices are in the label file twice and were counted once")
+    if result["nameless"]:
+        lines.append(f"{result['nameless']:,} slices name neither patient nor study; each counts as one patient")
+    print(*(f"  {line}" for line in lines), "", sep="\n")
+    columns = [*names, *(["mean ± standard deviation"] if len(names) > 1 else [])]
+    intervals = {name: [*row["intervals"], row["interval_of_mean"]] for name, row in aucs.items()}
+    table = [(name, f"{row['positive']:,}", *_cells(row, intervals[name])) for name, row in aucs.items()]
+    print_table(("AUC [95 % interval]", "positive", *columns), table)
+    how = f"{draws_made:,} draws of patients, seed {result['seed']}" if draws_made else "one patient: no intervals"
+    lacking = [f"{row['draws_left_out']} {name}" for name, row in aucs.items() if row["draws_left_out"] and row["mean"]]
+    print(f"  {how}{'; left out, for lack of one of the two kinds: ' if lacking else ''}{', '.join(lacking)}\n")
+    print_table(("any hemorrhage", *columns), [(name, *_cells(row)) for name, row in result["any"].items()])
+    print(f"  share of slices with hemorrhage: {bleeding / result['slices']:.3f}")
+
+
+def _cells(row: dict, intervals: list[tuple[float, float] | None] | None = None) -> list[str]:
+    """A figure of each network and, if there are several, of their mean, each with its interval."""
+    values, several = row["values"], len(row["values"]) > 1
+    if row["mean"] is None:
+        return ["none in these data"] * (len(values) + several)
+    cells = [f"{value:.3f}" for value in values]
+    cells += [f"{row['mean']:.3f} ± {row['standard_deviation']:.3f}"] if several else []
+    ranges = [f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else "" for low_high in intervals or []]
+    return [cell + extra for cell, extra in zip(cells, ranges or [""] * len(cells), strict=False)]
+
+
+if __name__ == "__main__":
+    run_command(main)
