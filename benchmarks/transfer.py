@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
 from benchmarks.answers import Answers, ask
 from benchmarks.machine import describe_machine, print_table, save
 from ich_jax.data.find import read_member
 from ich_jax.data.source import open_source
 from ich_jax.paper.metrics import auc, log_softmax
-from ich_jax.paper.printed import CLASSES, TYPES
+from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.windowing import BRAIN, apply_window
 from ich_jax.plumbing.command import InputError, run_command
 from ich_jax.plumbing.files import write_whole_with
@@ -28,7 +29,7 @@ from ich_jax.training.run import Run, open_run
 NONE = CLASSES.index("none")
 BINS = 15  # of equal width, as in metrics.calibration
 DRAWN = 10**8  # all draws together have at most this many counts of patients, 200 MB
-OF_EACH_KIND = 6  # mistakes in the picture
+MISTAKES = 12  # in the picture
 
 
 def main(argv: list[str] | None = None) -> dict:
@@ -38,12 +39,14 @@ def main(argv: list[str] | None = None) -> dict:
     parser.add_argument("--labels", type=Path, help="label CSV (default: the one in the source)")
     parser.add_argument("--brain-window-only", action="store_true", help="clip to 0…80 HU before windowing")
     parser.add_argument("--json", type=Path, help="folder to write <device>.json into")
-    parser.add_argument("--picture", type=Path, help="PNG for the surest mistakes, six false alarms and six missed")
+    parser.add_argument("--picture", type=Path, help="PNG to draw the twelve surest mistakes into")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
     parser.add_argument("--workers", type=int, default=1, help="processes that read slices (default: 1)")
     args = parser.parse_args(argv)
     if args.workers < 1 or args.seed < 0:
         parser.error("--workers must be at least 1, --seed at least 0")
+    if args.picture and not args.picture.absolute().parent.is_dir():
+        raise InputError(f"{args.picture}: there is no folder {args.picture.absolute().parent}")
     runs = _open_runs(args.runs)
     source = open_source(args.source, args.labels)
     answers = ask(runs, source, args.brain_window_only, args.workers)
@@ -84,14 +87,14 @@ def measure(answers: Answers, seed: int = 0) -> dict:
     """What was asked, counted; and of each network the AUCs and `any_figures`, None where a figure cannot be had."""
     p = np.stack([np.exp(log_softmax(logits)) for logits in answers.logits])  # (R, N, 6)
     questions = {"any": (~answers.truth[:, NONE], 1 - p[..., NONE])}
-    questions |= {name: (answers.truth[:, k], p[..., k]) for k, name in enumerate(CLASSES) if name in TYPES}
+    questions |= {name: (answers.truth[:, k], p[..., k]) for k, name in enumerate(CLASSES) if k != NONE}
     alone = [patient or f"slice {k}" for k, patient in enumerate(answers.patients)]
     patient_names, patients = np.unique(alone, return_inverse=True)
     count = min(DRAWS, DRAWN // len(patient_names)) if len(patient_names) > 1 else 0  # one patient tells no spread
     drawn = draws(len(patient_names), seed, count) if count else np.zeros((0, 1), int)
     result = {"slices": len(alone), "patients": len(patient_names), "nameless": answers.patients.count("")}
     result |= {"draws": count, "seed": seed, "auc": {}}
-    for name, (positive, scores) in questions.items():
+    for name, (positive, scores) in tqdm(questions.items(), desc="bootstrap", leave=False, disable=None):
         of_draws = np.stack([auc_of_draws(positive, one, patients, drawn) for one in scores])  # (R, draws)
         result["auc"][name] = _row([auc(positive, one) for one in scores]) | {
             "positive": int(positive.sum()),
@@ -129,13 +132,13 @@ def any_figures(positive: np.ndarray, p: np.ndarray) -> dict[str, float | None]:
         specificity of at least 0.9; the mean gap between probability and share of positives, over bins weighted by
         their slices (Guo et al. 2017, equation 3); the mean probability. None where there is no such slice.
     """
-    bleeding, healthy = p[positive], np.sort(p[~positive])
-    threshold = healthy[-1 - len(healthy) // 10] if len(healthy) else None
+    bleeding, without = p[positive], np.sort(p[~positive])
+    threshold = without[-1 - len(without) // 10] if len(without) else None  # a tenth may lie above
     place = np.minimum((p * BINS).astype(int), BINS - 1)
     return {
         "sensitivity at 0.5": _share(bleeding > 0.5),
-        "specificity at 0.5": _share(healthy <= 0.5),
-        "sensitivity at specificity 0.9": _share(bleeding > threshold) if len(healthy) else None,
+        "specificity at 0.5": _share(without <= 0.5),
+        "sensitivity at specificity 0.9": _share(bleeding > threshold) if len(without) else None,
         f"expected calibration error, {BINS} bins": float(np.abs(np.bincount(place, p - positive)).sum() / len(p)),
         "mean probability": float(p.mean()),
     }
@@ -146,18 +149,17 @@ def _share(flags: np.ndarray) -> float | None:
 
 
 def surest_mistakes(answers: Answers) -> tuple[list[np.ndarray], list[str]]:
-    """Brain windows and titles of the false alarms with the highest probability of any hemorrhage, on average over the
-    networks, and of the missed hemorrhages with the lowest."""
+    """Brain windows and titles of the slices whose probability of any hemorrhage, on average over the networks, is on
+    the wrong side of 0.5 and furthest from the truth, the furthest first."""
     p = np.mean([1 - np.exp(log_softmax(logits)[:, NONE]) for logits in answers.logits], axis=0)
-    healthy, order = answers.truth[:, NONE], np.argsort(p)
-    false_alarms = [k for k in order[::-1] if healthy[k] and p[k] > 0.5][:OF_EACH_KIND]
-    missed = [k for k in order if not healthy[k] and p[k] <= 0.5][:OF_EACH_KIND]
+    error = np.abs(p - ~answers.truth[:, NONE])
     images, titles = [], []
-    for k in false_alarms + missed:
-        raw = read_member(answers.members[k])
-        images.append(apply_window(raw.encoding.to_hu(raw.stored), *BRAIN))
-        types = "\n".join(name for name, true in zip(CLASSES, answers.truth[k], strict=True) if true)
-        titles.append(f"{types}\np(any) {p[k]:.3f}")
+    for k in np.argsort(-error)[:MISTAKES]:
+        if error[k] > 0.5:
+            raw = read_member(answers.members[k])
+            images.append(apply_window(raw.encoding.to_hu(raw.stored), *BRAIN))
+            types = " + ".join(name for name, true in zip(CLASSES, answers.truth[k], strict=True) if true)
+            titles.append(f"{types}\np(any) {p[k]:.3f}")
     return images, titles
 
 
@@ -181,7 +183,8 @@ def _report(result: dict, notes: tuple[str, ...]) -> None:
     table = [(name, f"{row['positive']:,}", *_cells(row, intervals[name])) for name, row in aucs.items()]
     print_table(("AUC [95 % interval]", "positive", *columns), table)
     how = f"{draws_made:,} draws of patients, seed {result['seed']}" if draws_made else "one patient: no intervals"
-    lacking = [f"{row['draws_left_out']} {name}" for name, row in aucs.items() if row["draws_left_out"] and row["mean"]]
+    known = {name: row for name, row in aucs.items() if row["mean"] is not None}
+    lacking = [f"{row['draws_left_out']} {name}" for name, row in known.items() if row["draws_left_out"]]
     print(f"  {how}{'; left out, for lack of one of the two kinds: ' if lacking else ''}{', '.join(lacking)}\n")
     print_table(("any hemorrhage", *columns), [(name, *_cells(row)) for name, row in result["any"].items()])
     print(f"  share of slices with hemorrhage: {bleeding / result['slices']:.3f}")

@@ -122,7 +122,7 @@ def grey_slices(images: Sequence[np.ndarray], titles: Sequence[str], title: str 
     """
     rows = max(1, -(-len(images) // 6))
     figure = Figure(figsize=(13, 2.7 * rows + 0.6), layout="constrained")
-    panels = figure.subplots(rows, 6, squeeze=False).flat
+    panels = figure.subplots(rows, 6, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
     for axes, image, its_title in zip(panels, images, titles, strict=False):

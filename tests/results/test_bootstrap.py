@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from ich_jax.paper import metrics
-from ich_jax.results.bootstrap import draws, interval, metric_of_draws, patient_confusions
+from ich_jax.results.bootstrap import auc_of_draws, draws, interval, metric_of_draws, patient_confusions
 
 
 def answers(patients=60, slices=20, seed=0, spread=0.0):
@@ -56,3 +56,28 @@ def test_draws_in_one_product_are_to_the_bit_those_one_by_one():
     for metric in (metrics.accuracy, metrics.balanced_accuracy, metrics.f1_macro, metrics.matthews_correlation):
         one_by_one = [metric((row.astype(np.int64) @ flat).reshape(6, 6)) for row in drawn]
         np.testing.assert_array_equal(metric_of_draws(metric, confusions, drawn), one_by_one)
+
+
+def test_the_auc_of_a_draw_is_that_of_its_patients_slices_pair_by_pair():
+    rng = np.random.default_rng(0)
+    positive, scores, who = rng.random(60) < 0.3, rng.integers(0, 8, 60) / 8, rng.integers(0, 9, 60)  # many ties
+    drawn = draws(9, seed=0, count=20)
+    for times, found in zip(drawn, auc_of_draws(positive, scores, who, drawn), strict=True):
+        chosen = np.repeat(np.arange(60), times[who])  # a patient drawn twice is there twice
+        above, below = scores[chosen][positive[chosen]], scores[chosen][~positive[chosen]]
+        pairs = [(one > other) + (one == other) / 2 for one in above for other in below]
+        assert found == pytest.approx(np.mean(pairs))
+
+
+def test_the_auc_of_a_draw_of_every_patient_once_is_the_metric():
+    rng = np.random.default_rng(1)
+    positive, scores = rng.random(500) < 0.2, rng.random(500).round(2)
+    found = auc_of_draws(positive, scores, rng.integers(0, 50, 500), np.ones((1, 50), np.uint16))
+    assert found.tolist() == [pytest.approx(metrics.auc(positive, scores), rel=1e-12)]
+
+
+def test_a_draw_without_both_kinds_has_no_auc():
+    positive, scores, who = np.array([True, False, False]), np.array([0.9, 0.1, 0.9]), np.arange(3)
+    found = auc_of_draws(positive, scores, who, np.array([[3, 0, 0], [0, 2, 1], [1, 0, 2]]))
+    np.testing.assert_array_equal(found, [np.nan, np.nan, 0.5])
+    assert np.isnan(auc_of_draws(np.ones(3, bool), scores, who, np.ones((1, 3), int))).all()

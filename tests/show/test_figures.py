@@ -81,3 +81,13 @@ def test_montage_puts_each_window_of_each_slice_in_its_place():
     assert bright.min(axis=0).tolist() == [4 * 24, 3 * 24 + 2 + 2 * 24]
     assert len(bright) == 24 * 24
     assert [label.get_text() for label in axes.get_yticklabels()] == list(CLASSES)
+
+
+def test_grey_slices_stand_below_their_titles():
+    figure = figures.grey_slices(
+        [np.full((8 + k, 8), 10 * k, np.uint8) for k in range(7)], [f"no. {k}" for k in range(7)]
+    )
+    shown = {axes.get_title(): int(axes.images[0].get_array().max()) for axes in figure.axes if axes.images}
+    assert shown == {f"no. {k}": 10 * k for k in range(7)}
+    assert drawn(figure).std() > 0
+    assert drawn(figures.grey_slices([], [], "nothing")).std() > 0
