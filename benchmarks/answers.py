@@ -29,6 +29,7 @@ class Answers(NamedTuple):
     members: list[Member]
     truth: np.ndarray  # (N, 6) bool, in the order of CLASSES; several types may be true
     patients: list[str]  # or the study, where no patient is named; "" for neither
+    studies_for_patients: int  # of how many slices the former is so
     logits: np.ndarray  # (R, N, 6) float32
     synthetic: bool  # whether any slice is a phantom's
     left_out: Counter  # why → how many slices of the labels or of the source
@@ -39,6 +40,7 @@ class Reading(NamedTuple):
 
     image: np.ndarray | None
     patient: str = ""
+    by_study: bool = False
     synthetic: bool = False
     reason: str = ""
 
@@ -63,7 +65,8 @@ def ask(runs: list[Run], source: Source, brain_window_only: bool = False, worker
     members = [source.members[image_id] for image_id in ids]
     parts = [members[start : start + BATCH] for start in range(0, len(ids), BATCH)]
     read = partial(_read, size, brain_window_only)
-    kept, patients, logits, synthetic = [], [], [np.zeros((len(runs), 0, len(CLASSES)), np.float32)], False
+    kept, patients, by_study, synthetic = [], [], 0, False
+    logits = [np.zeros((len(runs), 0, len(CLASSES)), np.float32)]
     with tqdm(total=len(ids), unit="slice", desc="transfer", leave=False, disable=None) as bar:
         start = 0
         for part in map_in_processes(read, parts, workers) if workers > 1 else map(read, parts):
@@ -77,6 +80,7 @@ def ask(runs: list[Run], source: Source, brain_window_only: bool = False, worker
                 filled += 1
                 kept.append(k)
                 patients.append(reading.patient)
+                by_study += reading.by_study
                 synthetic |= reading.synthetic
             images = runs[0].network.devices.put(batch)
             answers = [run.network.steps.evaluate(run.state.params, run.state.batch_stats, images) for run in runs]
@@ -85,7 +89,8 @@ def ask(runs: list[Run], source: Source, brain_window_only: bool = False, worker
             bar.update(len(part))
     types = [labels.multi_type.get(ids[k]) or (labels.image_class[ids[k]],) for k in kept]
     truth = np.array([[name in present for name in CLASSES] for present in types], bool).reshape(-1, len(CLASSES))
-    return Answers([members[k] for k in kept], truth, patients, np.concatenate(logits, axis=1), synthetic, left_out)
+    found = [members[k] for k in kept]
+    return Answers(found, truth, patients, by_study, np.concatenate(logits, axis=1), synthetic, left_out)
 
 
 def _read(size: int, brain_window_only: bool, members: list[Member]) -> list[Reading]:
@@ -101,7 +106,8 @@ def _read_one(size: int, brain_window_only: bool, member: Member) -> Reading:
     except SliceError as error:
         return Reading(None, reason=f"unreadable: {error.reason}")
     seen = clip_to_brain_window(raw) if brain_window_only else raw
-    return Reading(slice_to_image(seen, size), raw.patient_id or raw.study_id, raw.synthetic)
+    by_study = bool(raw.study_id and not raw.patient_id)
+    return Reading(slice_to_image(seen, size), raw.patient_id or raw.study_id, by_study, raw.synthetic)
 
 
 def clip_to_brain_window(raw: StoredSlice) -> StoredSlice:

@@ -35,7 +35,9 @@ MISTAKES = 12  # in the picture
 def main(argv: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.transfer", description=__doc__.splitlines()[0])
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="run folders, one a seed, of one image size")
-    parser.add_argument("source", type=Path, help="folder or zip of labelled DICOM slices, Kaggle's or any other")
+    parser.add_argument(
+        "source", type=Path, metavar="SOURCE", help="folder or zip of labelled DICOM slices, Kaggle's or any other"
+    )
     parser.add_argument("--labels", type=Path, help="label CSV (default: the one in the source)")
     parser.add_argument("--brain-window-only", action="store_true", help="clip to 0…80 HU before windowing")
     parser.add_argument("--json", type=Path, help="folder to write <device>.json into")
@@ -93,7 +95,7 @@ def measure(answers: Answers, seed: int = 0) -> dict:
     count = min(DRAWS, DRAWN // len(patient_names)) if len(patient_names) > 1 else 0  # one patient tells no spread
     drawn = draws(len(patient_names), seed, count) if count else np.zeros((0, 1), int)
     result = {"slices": len(alone), "patients": len(patient_names), "nameless": answers.patients.count("")}
-    result |= {"draws": count, "seed": seed, "auc": {}}
+    result |= {"studies_for_patients": answers.studies_for_patients, "draws": count, "seed": seed, "auc": {}}
     for name, (positive, scores) in tqdm(questions.items(), desc="bootstrap", leave=False, disable=None):
         of_draws = np.stack([auc_of_draws(positive, one, patients, drawn) for one in scores])  # (R, draws)
         result["auc"][name] = _row([auc(positive, one) for one in scores]) | {
@@ -175,6 +177,8 @@ def _report(result: dict, notes: tuple[str, ...]) -> None:
         lines.append("left out: " + ", ".join(f"{count:,} {why}" for why, count in result["left_out"].items()))
     if result["labelled_twice"]:
         lines.append(f"{result['labelled_twice']} slices are in the label file twice and were counted once")
+    if result["studies_for_patients"]:
+        lines.append(f"{result['studies_for_patients']:,} slices have no PatientID; their study counts as the patient")
     if result["nameless"]:
         lines.append(f"{result['nameless']:,} slices name neither patient nor study; each counts as one patient")
     print(*(f"  {line}" for line in lines), "", sep="\n")

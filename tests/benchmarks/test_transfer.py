@@ -66,7 +66,7 @@ def answers(p_any: np.ndarray, truth: list[tuple[str, ...]], patients: list[str]
     p = np.repeat(p_any[:, None] / 5, 6, axis=1)
     p[:, 0] = 1 - p_any
     present = np.array([[name in (types or ("none",)) for name in CLASSES] for types in truth])
-    return Answers([], present, patients, np.log(p)[None], False, {})
+    return Answers([], present, patients, 0, np.log(p)[None], False, {})
 
 
 def test_slices_with_several_types_count_for_each(runs, tmp_path):
@@ -75,6 +75,10 @@ def test_slices_with_several_types_count_for_each(runs, tmp_path):
     positive = {name: row["positive"] for name, row in result["auc"].items()}
     assert positive == dict.fromkeys(CLASSES[1:], 0) | {"any": 3, "epidural": 2, "subdural": 2}
     assert not result["left_out"]
+    row = result["auc"]["any"]
+    assert (row["mean"], row["standard_deviation"]) == pytest.approx(
+        (np.mean(row["values"]), np.std(row["values"], ddof=1))
+    )
 
 
 def test_every_auc_is_of_the_probability_that_predict_gives(runs, tmp_path):
@@ -198,11 +202,20 @@ def test_one_patient_has_no_interval(runs, tmp_path, capsys):
 
 
 def test_slices_that_name_no_patient_are_told(runs, tmp_path, capsys):
-    result = transfer.main(
-        [str(runs[0]), str(make_source(tmp_path / "source", [(), ("epidural",), ()], ["a", "", ""]))]
-    )
-    assert (result["patients"], result["nameless"]) == (3, 2)
-    assert "2 slices name neither patient nor study; each counts as one patient" in capsys.readouterr().out
+    source = make_source(tmp_path / "source", [(), ("epidural",), ()], ["a", "", ""])
+    only_a_study = make_dicom(np.add.outer(*[np.arange(40, dtype=np.int16)] * 2), drop=("PatientID",))
+    (source / "stage_2_train" / "ID_2.dcm").write_bytes(only_a_study)
+    result = transfer.main([str(runs[0]), str(source)])
+    assert (result["patients"], result["nameless"], result["studies_for_patients"]) == (3, 1, 1)
+    said = capsys.readouterr().out
+    assert "1 slices name neither patient nor study; each counts as one patient" in said
+    assert "1 slices have no PatientID; their study counts as the patient" in said
+
+
+def test_the_draws_fit_into_memory_however_many_patients_there_are(monkeypatch):
+    monkeypatch.setattr(transfer, "DRAWN", 100)
+    found = transfer.measure(answers(np.linspace(0.1, 0.9, 10), [(), ("subdural",)] * 5, list("abcdefghij")))
+    assert found["draws"] == 10
 
 
 def test_more_processes_give_the_same(runs, tmp_path):
