@@ -150,3 +150,35 @@ def reliability_diagram(found: Mapping[str, Calibration], title: str = "") -> Fi
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8)
     return figure
+
+
+def realism_panels(x: Mapping[str, np.ndarray], sides: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
+    """Synthetic beside real slices in four panels: HU of the brain, noise, the skull's inner edge, the head's place.
+
+    Args:
+        x: of "histogram" HU, of "spectrum" cycles/mm, of "profile" mm; each (points,).
+        sides: name → for each of the three, if known, (3, points), 10th, 50th and 90th percentile over slices; and
+            "pose", (slices, 3): degrees turned clockwise, width and length as shares of the picture, or NaN.
+    """
+    labels = {
+        "histogram": ("HU in the brain", "share of the brain's pixels in 2 HU (%)"),
+        "spectrum": ("cycles / mm", "noise power in the brain (HU² mm²)"),
+        "profile": ("mm outwards from where bone begins", "HU across the skull"),
+    }
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    *panels, place = figure.subplots(2, 2).ravel()
+    for (name, side), colour in zip(sides.items(), ("tab:orange", "tab:blue"), strict=True):
+        for axes, (key, (across, up)) in zip(panels, labels.items(), strict=True):
+            axes.set(xlabel=across, ylabel=up, yscale="log" if key == "spectrum" else "linear")
+            if key in side:
+                low, middle, high = side[key]
+                axes.plot(x[key], middle, color=colour, label=name)
+                axes.fill_between(x[key], low, high, color=colour, alpha=0.2, linewidth=0)
+        rotation, width, length = side["pose"].T
+        place.scatter(rotation, np.sqrt(width * length), s=12, color=colour, alpha=0.6, label=name)
+    place.set(xlabel="head turned clockwise (degrees)", ylabel="√(width × length), share of the picture")
+    for axes in (*panels, place):
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=8)
+    figure.suptitle("median over slices, and the band from the 10th to the 90th percentile")
+    return figure
