@@ -1,8 +1,8 @@
 """What can be measured in one slice of a head CT without knowing what it shows: tissue, noise, edges, pose.
 
 The brain is the largest piece of soft tissue within a closed ring of bone: pixels above 300 HU, gaps up to 4 mm
-bridged, whose holes are filled; 3 mm next to the bone are left out. Above the vertex, in the neck, and where the picture
-cuts the head off, there is none. `mm` is the side of a pixel. What cannot be measured in a slice is missing.
+bridged, whose holes are filled; 3 mm next to the bone are left out. There is none above the vertex, in the neck, and
+where the picture cuts the head off. `mm` is the side of a pixel. What cannot be measured in a slice is missing.
 """
 
 import numpy as np
@@ -16,11 +16,11 @@ BONE_HU, TISSUE_HU, BRAIN_HU = 300, -300, (-20, 100)
 GAP_MM, THIN_MM, RIND_MM = 2, 3, 3  # half the gap in bone; half of what is too thin for a head; left out of the brain
 SMALLEST_MM2 = 1000  # of a brain
 RIM_MM, DEEP_MM = (2, 5), 15  # from the bone, for cupping; bone is smeared over the first 2 mm
-PATCH, PATCHES, FLAT_MM = 32, 8, 1.5
+PATCH, FLATTEST, FLAT_MM = 32, 0.25, 1.5  # pixels; share of the patches; smoothing
 RAYS, FEWEST_RAYS, INSIDE_MM, OUTSIDE_MM, STEP_MM = 180, 30, 8, 45, 0.1
 ROUND = 1.08  # a head whose length and width differ less has no direction
 HU = np.arange(-20, 101, 2)
-FREQUENCIES = np.arange(0.1, 1.01, 0.05)  # cycles/mm
+FREQUENCIES = np.arange(2, 21) / 20  # cycles/mm
 PROFILE_MM = np.arange(-6, 12, STEP_MM)
 
 
@@ -87,7 +87,7 @@ def pose(head: np.ndarray, mm: float) -> dict:
 def noise(hu: np.ndarray, brain: np.ndarray, mm: float) -> dict:
     """Standard deviation, power spectrum (HU² mm²) and its mean frequency in the flattest patches of the brain.
 
-    A patch loses its best paraboloid; flat is what then varies least after smoothing.
+    A patch loses its best paraboloid, and with it the lowest frequencies; flat is what then varies least after smoothing.
     """
     patches, inside = (sliding_window_view(a, (PATCH, PATCH))[:: PATCH // 4, :: PATCH // 4] for a in (hu, brain))
     patches = patches[inside.all(axis=(2, 3))].astype(float)
@@ -98,7 +98,7 @@ def noise(hu: np.ndarray, brain: np.ndarray, mm: float) -> dict:
     flat = patches.reshape(len(patches), -1)
     rest = (flat - flat @ basis @ basis.T).reshape(patches.shape)
     uneven = gaussian_filter(rest, (0, FLAT_MM / mm, FLAT_MM / mm)).std(axis=(1, 2))
-    rest = rest[np.argsort(uneven)[:PATCHES]]
+    rest = rest[uneven <= np.quantile(uneven, FLATTEST)]
     power = np.mean(np.abs(np.fft.fft2(rest)) ** 2, axis=0) * (mm / PATCH) ** 2
     wave = np.fft.fftfreq(PATCH, mm)
     radius = np.hypot(wave[:, None], wave)
@@ -118,7 +118,7 @@ def edges(hu: np.ndarray, head: np.ndarray, cavity: np.ndarray, mm: float) -> di
     outward /= np.linalg.norm(outward, axis=0) + 1e-9
     way = np.arange(-INSIDE_MM, OUTSIDE_MM, STEP_MM)
     points = border[:, :, None] + outward[:, :, None] * way / mm  # (2, rays, steps), in pixels
-    profiles = map_coordinates(hu, points, order=1, cval=AIR_HU)
+    profiles = map_coordinates(hu, points, order=3, cval=AIR_HU)
     within = map_coordinates(head.astype(np.float32), points, order=1) > 0.5
     rays = [_ray(profile, inside) for profile, inside in zip(profiles, within, strict=True)]
     found = {name: [ray[name] for ray in rays if name in ray] for name in set().union(*rays)}
@@ -159,4 +159,4 @@ def rise(profile: np.ndarray, at: int) -> tuple[float, float, float]:
     high = float(peak[fallen[0]] if fallen.size else peak[-1])
     before = np.flatnonzero(profile[:at] <= low + 0.1 * (high - low))
     after = at + np.argmax(profile[at:] >= low + 0.9 * (high - low))
-    return (after - (before[-1] if before.size else 0)) * STEP_MM, low, high
+    return (after - (before[-1] if before.size else 0) - 1) * STEP_MM, low, high

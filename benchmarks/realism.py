@@ -4,7 +4,7 @@ No labels are needed, and what is found says nothing about hemorrhages: it is wh
 measured in every slice; what is printed is the median and the 10th and 90th percentile over slices.
 
 Slices that show no brain within bone (`head_measures` says what is taken for it) count for the pose only. Neighbours in
-one study resemble each other: the number of patients tells more than that of slices.
+one study resemble each other, so no patient counts for more than a few slices.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from ich_jax.plumbing.command import InputError, run_command
 from ich_jax.plumbing.files import write_whole_with
 from ich_jax.show.figures import realism_panels
 
+MORE = "more of the same patient"
 QUANTITIES = {
     "brain_hu": ("brain: median HU", 1),
     "brain_low": ("  10th percentile of HU", 1),
@@ -56,13 +57,14 @@ def main(argv: list[str] | None = None) -> dict:
     parser.add_argument("phantom", metavar="PHANTOM_FOLDER", type=Path)
     parser.add_argument("real", metavar="REAL_FOLDER", type=Path)
     parser.add_argument("--slices", type=int, default=300, help="at most so many of each, evenly spaced (default: 300)")
+    parser.add_argument("--per-patient", type=int, default=3, help="and of one patient (default: 3)")
     parser.add_argument("--picture", type=Path, help="PNG to write the four panels into")
     parser.add_argument("--json", type=Path, help="folder to write <device>.json into")
     args = parser.parse_args(argv)
-    if args.slices < 1:
-        parser.error("--slices must be at least 1")
-    phantom = measure_folder(args.phantom, args.slices, synthetic=True)
-    real = measure_folder(args.real, args.slices, synthetic=False)
+    if min(args.slices, args.per_patient) < 1:
+        parser.error("--slices and --per-patient must be at least 1")
+    phantom = measure_folder(args.phantom, args.slices, args.per_patient, synthetic=True)
+    real = measure_folder(args.real, args.slices, args.per_patient, synthetic=False)
     result = {}
     for name in QUANTITIES:
         a, b = phantom.values(name), real.values(name)
@@ -97,28 +99,34 @@ class Measured(NamedTuple):
         return np.array([one[name] for one in self.slices if name in one])
 
 
-def measure_folder(folder: Path, most: int, synthetic: bool) -> Measured:
-    """Measure at most `most` slices. Raises InputError if there is no brain, or a slice of the other sort."""
+def measure_folder(folder: Path, most: int, per_patient: int, synthetic: bool) -> Measured:
+    """Measure at most `most` slices, evenly spaced in the order of their names, and `per_patient` of one patient.
+
+    Raises InputError if there is no brain, or a slice of the other sort.
+    """
     if not folder.is_dir() and not is_zip(folder):
         raise InputError(f"{folder}: is no folder")
     found = find_slices([folder])
     members = sorted(found.slices, key=str)
     chosen = [members[k * len(members) // most] for k in range(most)] if len(members) > most else members
-    slices, patients, unread = [], set(), Counter()
+    slices, patients, left_out = [], Counter(), found.left_out
     for member in chosen:
         try:
             hu, spacing_mm, raw = read(member)
         except SliceError as error:
-            unread[error.reason] += 1
+            left_out[error.reason] += 1
             continue
         if raw.synthetic != synthetic:
             raise InputError(f"{member}: is {'' if raw.synthetic else 'not '}a phantom; its folder is named first")
-        patients.add(raw.patient_id)
+        if patients[raw.patient_id] == per_patient:
+            left_out[MORE] += 1
+            continue
+        patients[raw.patient_id] += 1
         slices.append(measure(hu, spacing_mm))
     brains = sum("brain_hu" in one for one in slices)
     title = "PHANTOM" if synthetic else "real"
     count = f"{len(slices):,} of {len(members):,} slices ({len(patients):,} patients) measured, {brains:,} show a brain"
-    print(f"{title}: {count}{in_words(found.left_out + unread)}", flush=True)
+    print(f"{title}: {count}{in_words(left_out)}", flush=True)
     if not brains:
         raise InputError(f"{folder}: no slice shows a brain within bone")
     counts = {"found": len(members), "measured": len(slices), "patients": len(patients), "brain": brains}
