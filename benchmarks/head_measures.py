@@ -87,7 +87,7 @@ def pose(head: np.ndarray, mm: float) -> dict:
 def noise(hu: np.ndarray, brain: np.ndarray, mm: float) -> dict:
     """Standard deviation, power spectrum (HU² mm²) and its mean frequency in the flattest patches of the brain.
 
-    A patch loses its best paraboloid, and with it the lowest frequencies; flat is what then varies least after smoothing.
+    A patch loses its best paraboloid, and so the lowest frequencies; flat is what then varies least when smoothed.
     """
     patches, inside = (sliding_window_view(a, (PATCH, PATCH))[:: PATCH // 4, :: PATCH // 4] for a in (hu, brain))
     patches = patches[inside.all(axis=(2, 3))].astype(float)
