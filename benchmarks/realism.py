@@ -74,7 +74,10 @@ def main(argv: list[str] | None = None) -> dict:
     rows.insert(0, ("HU of the brain, histogram", "", "", f"{common:.2f}"))
     print_table(("median over slices (10–90 %)", "PHANTOM", "real", "overlap"), rows)
     print("  overlap: of the histograms, what they share; else 1 − the largest distance between the two cumulative")
-    print("  distributions over slices (Kolmogorov and Smirnov): 1 alike, 0 apart")
+    # The mean of Kolmogorov's distribution is √(π/2)·ln 2.
+    by_chance = np.sqrt(np.pi / 2) * np.log(2) * np.sqrt(1 / phantom.counts["brain"] + 1 / real.counts["brain"])
+    print("  distributions over slices (Kolmogorov and Smirnov): 1 alike, 0 apart; so few slices from one and the same")
+    print(f"  source would reach about {max(1 - by_chance, 0):.2f}")
     if args.picture:
         _draw(args.picture, phantom, real)
     result |= {"histogram_overlap": common, "slices": {"phantom": phantom.counts, "real": real.counts}}

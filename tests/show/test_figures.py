@@ -91,3 +91,18 @@ def test_grey_slices_stand_below_their_titles():
     assert shown == {f"no. {k}": 10 * k for k in range(7)}
     assert drawn(figure).std() > 0
     assert drawn(figures.grey_slices([], [], "nothing")).std() > 0
+
+
+def test_realism_shows_both_sides_even_without_a_curve():
+    x = {"histogram": np.arange(4), "spectrum": np.arange(1, 5), "profile": np.arange(3)}
+    curves = {name: np.array([points, points + 1, points + 2]) for name, points in x.items()}
+    pose = np.array([[3, 0.25, 0.64], [np.nan, 0.5, 0.5]])
+    some = {"histogram": curves["histogram"], "pose": pose}
+    figure = figures.realism_panels(x, {"PHANTOM": curves | {"pose": pose}, "real": some})
+    histogram, spectrum, _, place = figure.axes
+    assert [line.get_label() for line in histogram.lines] == ["PHANTOM", "real"]
+    assert [line.get_label() for line in spectrum.lines] == ["PHANTOM"]
+    np.testing.assert_array_equal(spectrum.lines[0].get_ydata(), curves["spectrum"][1])
+    assert [points.get_label() for points in place.collections] == ["PHANTOM", "real"]
+    np.testing.assert_allclose(place.collections[0].get_offsets()[0], (3, 0.4))
+    assert drawn(figure).std() > 0
