@@ -34,6 +34,8 @@ class Mutant(NamedTuple):
 PRINTED, SPLITS, WINDOWING = ("paper/test_printed.py",), ("paper/test_splits.py",), ("paper/test_windowing.py",)
 STEPS, STOPPING, METRICS = ("paper/test_steps.py",), ("paper/test_early_stopping.py",), ("paper/test_metrics.py",)
 HEAD, BLEEDS, SCANNER = ("phantom/test_head.py",), ("phantom/test_bleeds.py",), ("phantom/test_scanner.py",)
+CLUTTER, FACE = ("phantom/test_clutter.py",), ("phantom/test_face.py",)
+AUGMENT = ("training/test_augment.py",)
 
 MUTANTS = (
     Mutant("β1 of every library, not the paper's", "paper/printed.py", "BETA1 = 0.95", "BETA1 = 0.9", PRINTED),
@@ -147,7 +149,7 @@ MUTANTS = (
     ),
     Mutant("the head is sheared, not turned", "phantom/head.py", "cos * v - sin * u", "cos * v + sin * u", HEAD),
     Mutant("the nose is cut off", "phantom/head.py", "(26 if lowest < 0 else 0)", "0", HEAD),
-    Mutant("blood as dark as the brain", "phantom/bleeds.py", "else (58, 78)", "else (28, 38)", BLEEDS),
+    Mutant("blood as dark as the brain", "phantom/bleeds.py", "PLAIN_HU = (60, 78)", "PLAIN_HU = (28, 38)", BLEEDS),
     Mutant(
         "no blood along the falx", "phantom/bleeds.py", "falx_distance(f) - thickness", "falx_distance(f) + 9", BLEEDS
     ),
@@ -190,6 +192,23 @@ MUTANTS = (
         "            pass\n",
         BLEEDS,
     ),
+    Mutant("dark strokes turn bright", "phantom/clutter.py", "* (hu > stroke.hu), stroke.hu)", ", 70.0)", CLUTTER),
+    Mutant(
+        "swelling within the skull",
+        "phantom/clutter.py",
+        "np.maximum(outer + 1.5 - f.vault, 0.5 - bump)",
+        "0.5 - bump",
+        CLUTTER,
+    ),
+    Mutant("no throat", "phantom/face.py", "paint(hu, np.maximum(throat, 3 - f.floor), AIR)", "pass", FACE),
+    Mutant(
+        "turned the other way",
+        "training/augment.py",
+        "jnp.cos(turn) * down + jnp.sin(turn) * right",
+        "jnp.cos(turn) * down - jnp.sin(turn) * right",
+        AUGMENT,
+    ),
+    Mutant("air is shifted too", "training/augment.py", "(was > 0.5) & (was < 254.5)", "was < 254.5", AUGMENT),
     Mutant("intercept added", "phantom/scanner.py", "3071) - intercept)", "3071) + intercept)", SCANNER),
     Mutant("wrapped by one too few", "phantom/scanner.py", "stored + 4096", "stored + 4095", SCANNER),
     Mutant("padding beyond the corners only", "phantom/scanner.py", "max(hu.shape) / 2", "max(hu.shape)", SCANNER),

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -21,7 +22,6 @@ from ich_jax.data.source import KAGGLE_ROOT, Source, open_source
 from ich_jax.phantom.dataset import DEFAULT, DEFAULT_IMAGE_SIZE, make_phantom, read_truth
 from ich_jax.phantom.patients import plan
 from ich_jax.phantom.scanner import scan
-from ich_jax.phantom.tissues import BLOOD_RANGE_HU
 from ich_jax.plumbing import tables
 from ich_jax.plumbing.command import InputError, speak_utf8
 from ich_jax.plumbing.files import read_json
@@ -253,14 +253,14 @@ def phantom() -> Path:
 def blood_of(image_id: str) -> np.ndarray:
     """Where the bleeds of one of `phantom()`'s slices are: (rows, columns) bool.
 
-    The slice is drawn twice, with its bleeds and without; blood is where the first is as bright as blood and
-    brighter than the second.
+    The slice is drawn twice, the second time with blood brighter by 1000 HU; blood is where that shows.
     """
     slices = DRAWN_SLICES if GIVEN else len(read_truth(KAGGLE))
     for patient in plan(slices, DEFAULT["seed"], DEFAULT["prevalence"]):
         for planned in patient.slices:
             if planned.image_id == image_id:
-                with_blood, without = (
+                bright = [replace(bleed, hu=bleed.hu + 1000) for bleed in patient.bleeds]
+                as_it_is, with_bright = (
                     scan(
                         patient.head,
                         bleeds,
@@ -269,10 +269,11 @@ def blood_of(image_id: str) -> np.ndarray:
                         patient.slice_mm,
                         np.random.default_rng(0),  # the same noise both times
                         planned.shape,
+                        patient.clutter,
                     )[0]
-                    for bleeds in (patient.bleeds, ())
+                    for bleeds in (patient.bleeds, bright)
                 )
-                return (with_blood > BLOOD_RANGE_HU[0]) & (with_blood - without > 15)
+                return with_bright - as_it_is > 500
     raise KeyError(image_id)
 
 

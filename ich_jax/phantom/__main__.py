@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from ich_jax.phantom.dataset import DEFAULT, as_text, make_phantom
+from ich_jax.phantom.domains import DOMAINS, LEFT_OUT
 from ich_jax.phantom.patients import PREVALENCE, Truth
 from ich_jax.plumbing.command import run_command
 
@@ -25,12 +26,19 @@ def main(argv: list[str] | None = None) -> list[Truth]:
         default=DEFAULT["prevalence"],
         help="rsna: 89.5 %% of the slices without hemorrhage; teaching: about half (default: %(default)s)",
     )
+    parser.add_argument(
+        "--domain",
+        choices=sorted(DOMAINS),
+        default="usual",
+        help="shifted: other heads, pose and scanner (default: usual)",
+    )
+    parser.add_argument("--without", choices=sorted(LEFT_OUT), default="", help="a part of the variety to leave out")
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes (default: all cores)")
     parser.add_argument("--clean", action="store_true", help="leave out the truncated file and the one of noise")
     args = parser.parse_args(argv)
     if args.workers < 1 or args.slices < 1 or args.seed < 0:
         parser.error("--workers and --slices must be at least 1, --seed at least 0")
-    rows = make_phantom(args.out, args.slices, args.seed, args.prevalence, args.workers, args.clean)
+    rows = make_phantom(**vars(args))
     print(as_text(args.out, rows))
     return rows
 

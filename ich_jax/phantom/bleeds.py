@@ -16,12 +16,34 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ich_jax.phantom.brain import Brain, draw_brain, falx_distance, tentorium_distances
-from ich_jax.phantom.head import Fields, Head, draw_shell
+from ich_jax.phantom.clutter import NO_CLUTTER, Clutter, draw_around, draw_in_brain
+from ich_jax.phantom.head import Fields, Head
 from ich_jax.phantom.shapes import Array, Waves, blend, coverage, smooth, step_down
+from ich_jax.phantom.shell import draw_shell
 from ich_jax.phantom.tissues import OEDEMA
 
-WIDEN_MM = 2.5  # how far blood opens a sulcus
-SMALLEST_MM2 = 50.0  # less visible blood than this is not put into a slice, so that its label is beyond doubt
+VISIBLE = 0.4  # of a pixel; smaller shares of blood do not show
+SMALLEST_MM2 = 70.0  # less visible blood than this is not put into a slice, so that its label is beyond doubt
+
+# HU of blood by type: from where it is mixed with CSF or has lain for days to a fresh clot; and how bright only the
+# plain ones are. [B] acute 40…90; blood in CSF starts at CSF's, older blood falls by about 1.5 HU a day to brain's.
+BLOOD_HU = {
+    "epidural": (48, 82),
+    "intraparenchymal": (48, 85),
+    "intraventricular": (44, 80),
+    "subarachnoid": (46, 78),
+    "subdural": (45, 80),
+}
+ISODENSE_HU, ISODENSE = (36, 48), 0.12  # subdural blood of one to three weeks is as bright as brain
+PLAIN_HU = (60, 78)
+FORMS = {  # share of each form within its type; chosen
+    "epidural": {"lens": 1.0},
+    "subdural": {"crescent": 0.78, "falx": 0.13, "tentorium": 0.09},
+    "subarachnoid": {"Sylvian": 0.3, "sulci": 0.35, "cisterns": 0.35},
+    "intraventricular": {"layer": 0.35, "horn": 0.25, "cast": 0.4},
+    "intraparenchymal": {"deep": 0.36, "lobe": 0.36, "contusion": 0.2, "cerebellum": 0.08},
+}
+SUBTLE_ONLY = ("horn", "contusion")
 
 
 @dataclass(frozen=True)
@@ -29,81 +51,110 @@ class Bleed:
     """One hemorrhage. Lengths in mm."""
 
     kind: str  # one of printed.TYPES
-    form: str  # the variant within its kind
+    form: str  # the variant within its kind, a key of FORMS
     centre: tuple[float, float, float]
     side: int  # −1 right, 1 left
     size: float  # radius, reach or half-width, see the functions below
-    thickness: float
+    thickness: float  # of subarachnoid blood: how far it opens a sulcus
     hu: float
+    swirl_hu: float  # standard deviation: fresh blood in older
+    sediment_hu: float  # how much brighter the lower part is: cells sink
     oedema_mm: float
     rough: Waves
 
     @property
     def slices_mm(self) -> tuple[float, float]:
-        """The lowest and the highest place it can reach."""
-        z, half = self.centre[2], self.size
-        if self.form == "crescent":
-            half = 37 * self.size
-        if self.kind == "subarachnoid":
-            half = 0.75 * self.size
-        if self.kind == "intraventricular":
-            return (-4.0, 13.0) if self.form == "layer" else (-6.0, 27.0)
-        return z - half, z + half
+        """The lowest and the highest place at which it usually shows, in the head's mm."""
+        below, above = {
+            "lens": (0.75, 0.75),
+            "crescent": (35, 33),
+            "falx": (0.65, 0.6),
+            "tentorium": (0.7, 0.55),
+            "Sylvian": (0.75, 0.75),
+            "sulci": (0.72, 0.6),
+            "cisterns": (0.65, 0.5),
+            "layer": (0.45, 0.1),
+            "horn": (0.45, 0.1),
+            "cast": (0.9, 0.75),
+        }.get(self.form, (1, 1))
+        return self.centre[2] - below * self.size, self.centre[2] + above * self.size
 
 
-def draw(kind: str, head: Head, rng: np.random.Generator, ease: float = 1.0) -> Bleed:
+def draw(kind: str, head: Head, rng: np.random.Generator, ease: float = 1.0, subtle: bool = True) -> Bleed:
     """A bleed of one kind, somewhere it occurs, from barely visible to large.
 
-    With `ease` 1 all sizes are as likely; above it, large ones are more so.
+    With `ease` 1 all sizes and HU are as likely; above it, large and bright ones are more so. Without `subtle` none is
+    small, thin, grey or uneven.
     """
 
     def size_between(low: float, high: float) -> float:
+        low = low if subtle else low + 0.25 * (high - low)
         return low + (high - low) * rng.random() ** (1 / ease)
 
     side = int(rng.choice((-1, 1)))
-    form, thickness, oedema = "", 0.0, 0.0
+    forms = {form: share for form, share in FORMS[kind].items() if subtle or form not in SUBTLE_ONLY}
+    form = str(rng.choice(list(forms), p=np.array(list(forms.values())) / sum(forms.values())))
+    thickness, oedema = 0.0, 0.0
     if kind == "epidural":
-        centre, size = on_the_vault(head, side, rng, (-0.35, 0.55), (0.02, 0.7)), size_between(14, 36)
-        thickness = size * rng.uniform(0.45, 0.7)
+        centre, size = on_the_vault(head, side, rng, (-0.55, 0.65), (-0.1, 0.75)), size_between(10, 38)
+        thickness = size * rng.uniform(0.35, 0.7)
     elif kind == "subdural":
-        form = str(rng.choice(("crescent", "falx", "tentorium"), p=(0.84, 0.1, 0.06)))
-        thickness = size_between(3, 17) if form == "crescent" else size_between(2.5, 7)
-        centre, size = on_the_vault(head, side, rng, (-0.4, 0.5), (0.1, 0.6)), rng.uniform(0.65, 1.1)
+        thickness = size_between(2, 17) if form == "crescent" else size_between(1.5, 7)
+        centre, size = on_the_vault(head, side, rng, (-0.5, 0.6), (0.05, 0.7)), rng.uniform(0.5, 1.15)
         if form != "crescent":
-            size = rng.uniform(22, 45)
-            centre = (0.0, rng.uniform(25, 60), rng.uniform(15, 50)) if form == "falx" else (0.0, 45.0, -8.0)
+            size, y = rng.uniform(22, 45), rng.uniform(-50, 60)
+            free_edge = 44 * max(1 - ((y + 8) / 66) ** 2, 0) ** 0.5 - 2  # of the falx, see brain.falx_distance
+            centre = (0.0, y, free_edge + rng.uniform(4, 18)) if form == "falx" else (0.0, 45.0, -8.0)
     elif kind == "subarachnoid":
-        form = str(rng.choice(("Sylvian", "sulci", "cisterns"), p=(0.35, 0.2, 0.45)))
-        size = size_between(18, 48)
+        size, thickness = size_between(14, 50), size_between(0.5, 3.2)
         centre = {
             "Sylvian": (side * 50.0, -12.0, rng.uniform(-4, 8)),
-            "sulci": on_the_vault(head, side, rng, (-0.8, 0.8), (0.1, 0.8)),
+            "sulci": on_the_vault(head, side, rng, (-0.8, 0.8), (0.1, 0.85)),
             "cisterns": (rng.uniform(-8, 8), -12.0, -17.0),
         }[form]
     elif kind == "intraventricular":
-        form = str(rng.choice(("layer", "cast"), p=(0.55, 0.45)))
         # How far the blood has risen from the occipital horns, or how far a cast reaches to the front.
-        centre, size = (0.0, rng.uniform(30, 45) if form == "layer" else rng.uniform(-45, 20), 8.0), 20.0
+        centre, size = (0.0, rng.uniform(-45, 25) if form == "cast" else rng.uniform(30, 48), 8.0), 20.0
     else:
-        form = str(rng.choice(("deep", "lobe", "cerebellum"), p=(0.4, 0.5, 0.1)))
         centre = {
-            "deep": (side * rng.uniform(15, 30), rng.uniform(-14, 14), rng.uniform(-2, 10)),
-            "lobe": (side * rng.uniform(24, 44), rng.uniform(-48, 52), rng.uniform(14, 44)),
-            "cerebellum": (side * rng.uniform(12, 28), rng.uniform(44, 58), rng.uniform(-44, -28)),
+            "deep": (side * rng.uniform(12, 32), rng.uniform(-18, 18), rng.uniform(-6, 14)),
+            "lobe": on_the_vault(head, side, rng, (-0.7, 0.75), (0.2, 0.75), rng.uniform(0.5, 0.8)),
+            "contusion": (side * rng.uniform(10, 36), rng.uniform(-68, -54), rng.uniform(-16, 12))
+            if rng.random() < 0.55
+            else (side * rng.uniform(42, 54), rng.uniform(-40, -10), rng.uniform(-34, -14)),
+            "cerebellum": (side * rng.uniform(8, 30), rng.uniform(40, 60), rng.uniform(-48, -26)),
         }[form]
-        size = size_between(4, 25) if form == "lobe" else size_between(4, 18)
-        oedema = size * rng.uniform(0.15, 0.45)
-    low, high = (65, 82) if kind == "subarachnoid" else (58, 78)
-    rough = Waves.draw(rng, 9, 30)
-    return Bleed(kind, form, centre, side, size, thickness, rng.uniform(low, high), oedema, rough)
+        size = size_between(3.5, 26) if form == "lobe" else size_between(3.5, 18)
+        oedema = size * rng.uniform(0.0, 0.7)
+    low, high = BLOOD_HU[kind] if subtle else PLAIN_HU
+    if subtle and kind == "subdural" and rng.random() < ISODENSE:
+        low, high = ISODENSE_HU
+    return Bleed(
+        kind,
+        form,
+        centre,
+        side,
+        size,
+        thickness,
+        hu=low + (high - low) * rng.random() ** (1 / ease),
+        swirl_hu=rng.uniform(0, 7) if subtle else 2.0,
+        sediment_hu=rng.uniform(4, 14) if subtle and rng.random() < 0.2 else 0.0,
+        oedema_mm=oedema,
+        rough=Waves.draw(rng, 9, 30),
+    )
 
 
-def on_the_vault(head: Head, side: int, rng: np.random.Generator, y: tuple, z: tuple) -> tuple[float, float, float]:
-    """A place on the inner table; y and z are ranges as shares of the vault's half-length and height."""
+def on_the_vault(
+    head: Head, side: int, rng: np.random.Generator, y: tuple, z: tuple, share: float = 1.0
+) -> tuple[float, float, float]:
+    """A place on the inner table, or at a `share` of the way to it from the middle of the head.
+
+    y and z are ranges as shares of the vault's half-length and height.
+    """
     uy, uz = rng.uniform(*y), rng.uniform(*z)
     ux = max(1 - uy**2 - uz**2, 0.02) ** 0.5
-    width = 1 + head.egg * uy
-    return side * ux * head.half_width * width, 2 + uy * head.half_length, uz * head.height
+    x, y, z = side * ux * head.half_width * (1 + head.egg * uy), uy * head.half_length, uz * head.height
+    return share * x, 2 + share * y, share * z
 
 
 def push_aside(hemorrhages: Sequence[Bleed], f: Fields) -> Fields:
@@ -117,7 +168,7 @@ def push_aside(hemorrhages: Sequence[Bleed], f: Fields) -> Fields:
             before = np.cbrt(np.maximum(distance**3 - 0.5 * bleed.size**3, (0.3 * distance) ** 3))
             shrink = before / distance - 1
             bx, by, bz = bx + dx * shrink, by + dy * shrink, bz + dz * shrink
-        elif bleed.thickness and bleed.form in ("", "crescent"):
+        elif bleed.thickness and bleed.form in ("lens", "crescent"):
             reach = 30.0 if bleed.kind == "epidural" else 55.0
             amount = 0.55 * bleed.thickness * np.exp(-((distance / reach) ** 2))
             length = np.hypot(bleed.centre[0], bleed.centre[1])
@@ -180,9 +231,9 @@ def nearness(bleed: Bleed, f: Fields) -> Array:
 def _intraventricular(bleed: Bleed, f: Fields, brain: Brain) -> Array:
     level = f.by - np.float32(bleed.centre[1])  # the patient lies on the back: blood sinks towards +y
     within = np.maximum(brain.ventricles - 0.4, -f.bz - 14)
-    if bleed.form == "cast":
+    if bleed.form != "layer":
         within = np.maximum(within - 0.8, -bleed.side * f.bx - 2)
-    return coverage(within, 1.2) * step_down(-level, 0.5 if bleed.form == "layer" else 3)
+    return coverage(within, 1.2) * step_down(-level, 3 if bleed.form == "cast" else 0.5)
 
 
 def blob(bleed: Bleed, f: Fields) -> Array:
@@ -193,7 +244,11 @@ def blob(bleed: Bleed, f: Fields) -> Array:
 
 
 def _intraparenchymal(bleed: Bleed, f: Fields, brain: Brain) -> Array:
-    return coverage(np.maximum(blob(bleed, f), f.cavity + 6), 1.5)
+    if bleed.form != "contusion":
+        return coverage(np.maximum(blob(bleed, f), f.cavity + 6), 1.5)
+    # Many small bleeds in bruised brain, up to the surface.
+    specks = smooth(bleed.rough, 2.5 * f.x, 2.5 * f.y, 2.5 * f.z)
+    return coverage(np.maximum(blob(bleed, f), f.cavity + 2), 3.0) * np.clip(0.65 + 0.5 * specks, 0.1, 1)
 
 
 SHARES = {
@@ -205,18 +260,22 @@ SHARES = {
 }
 
 
-def render(f: Fields, hemorrhages: Sequence[Bleed], pixel_mm2: float) -> tuple[Array, dict[str, float]]:
+def render(
+    f: Fields, hemorrhages: Sequence[Bleed], pixel_mm2: float, clutter: Clutter = NO_CLUTTER
+) -> tuple[Array, dict[str, float]]:
     """One slice without noise, and what bleeds in it.
 
     Args:
         f: the slice's points, from `head.fields`.
         hemorrhages: the patient's, of which this slice may cut any.
         pixel_mm2: area of a pixel.
+        clutter: what else is in this head.
 
     Returns:
         (rows, columns) float32 HU; and kind → area of its visible blood in mm², only kinds with at least SMALLEST_MM2.
     """
     hu = draw_shell(f)
+    draw_around(hu, f, clutter)
     within = f.cavity < 1.5
     if not within.any():
         return hu, {}
@@ -224,20 +283,23 @@ def render(f: Fields, hemorrhages: Sequence[Bleed], pixel_mm2: float) -> tuple[A
     low, high = float(f.z.min()), float(f.z.max())
     near = [bleed for bleed in hemorrhages if bleed.slices_mm[0] - 12 < high and low < bleed.slices_mm[1] + 12]
     f = push_aside(near, f)
-    widen = sum((WIDEN_MM * nearness(bleed, f) for bleed in near if bleed.kind == "subarachnoid"), np.float32(0))
+    widen = sum((bleed.thickness * nearness(bleed, f) for bleed in near if bleed.kind == "subarachnoid"), np.float32(0))
     brain = draw_brain(f, widen)
+    draw_in_brain(brain, f, clutter)
     in_cavity = coverage(f.cavity, f.edge_mm)
     areas = {}
     for bleed in near:
         share = blood_share(bleed, f, brain)
         visible = share * (in_cavity > 0.9)  # where the slice cuts the skull at a slant, bone outshines blood
-        area = float(np.count_nonzero(visible >= 0.5)) * pixel_mm2
+        area = float(visible[visible > VISIBLE].sum()) * pixel_mm2
         if area < SMALLEST_MM2:
             continue
         if bleed.oedema_mm:
             rim = coverage(np.maximum(blob(bleed, f) - bleed.oedema_mm, f.cavity + 2), 5.0)
             blend(brain.hu, 0.85 * rim * (1 - brain.subarachnoid) * coverage(-brain.ventricles, 2.0), OEDEMA)
-        clots = bleed.hu + 2.5 * smooth(bleed.rough, 2 * f.x, 2 * f.y, 2 * f.z)
+        clots = bleed.hu + bleed.swirl_hu * smooth(bleed.rough, 2 * f.x, 2 * f.y, 2 * f.z)
+        if bleed.sediment_hu:
+            clots += bleed.sediment_hu * np.clip((f.by - np.float32(bleed.centre[1])) / 8, -1, 1)
         blend(brain.hu, share, clots)
         areas[bleed.kind] = areas.get(bleed.kind, 0) + area
     blend(hu[box], in_cavity, brain.hu)

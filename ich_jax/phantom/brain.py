@@ -17,28 +17,17 @@ from ich_jax.phantom.shapes import (
     ellipsoid,
     enlarge,
     paint,
-    smooth,
     union,
 )
 from ich_jax.phantom.tissues import (
     BRAINSTEM,
-    CALCIFICATION,
     CEREBELLUM,
     CSF,
     DURA,
     GREY,
     TENTORIUM,
-    VEIN,
     WHITE,
 )
-
-# Calcifications of healthy people, as bright as blood or brighter: centre and radius in mm, each on both sides.
-CALCIFICATIONS = {
-    "pineal": ((0, 20, -2), 2.6),
-    "plexus": ((20, 35, 5), 2.0),
-    "falx": ((0, -62, 38), 2.4),
-    "pallidum": ((20, -2, 2), 2.5),
-}
 
 
 class Brain(NamedTuple):
@@ -56,12 +45,13 @@ def draw_brain(f: Fields, widen_sulci: Array | float = 0.0) -> Brain:
         f: the points.
         widen_sulci: mm, where blood stretches them.
     """
-    texture = smooth(f.head.texture, f.x, f.y, f.z)
+    texture = f.texture
     tentorium, behind = tentorium_distances(f)
     below_tentorium = np.maximum(tentorium, behind)  # negative: cerebellum
     sulci, cortex, gap = _folds(f, texture, widen_sulci)
 
-    matter = WHITE + (GREY - WHITE) * np.maximum(cortex, coverage(_deep_nuclei(f), 2.0)) + 0.8 * texture
+    more = np.float32(f.head.contrast * (GREY - WHITE))
+    matter = WHITE + more * np.maximum(cortex, coverage(_deep_nuclei(f), 2.0)) + 0.8 * texture
     folia = np.sin(np.hypot(f.bx, f.by - 8) * 1.1 + 1.6 * texture)
     blend(matter, coverage(below_tentorium, 2), CEREBELLUM + 0.9 * folia + 0.8 * texture)
 
@@ -73,12 +63,11 @@ def draw_brain(f: Fields, widen_sulci: Array | float = 0.0) -> Brain:
     subarachnoid *= coverage(-stem, 1.5)
 
     hu = np.full(f.x.shape, CSF, np.float32)
-    blend(hu, 1 - subarachnoid, matter)
-    paint(hu, stem, BRAINSTEM + 0.6 * texture, 1.5)
+    blend(hu, 1 - subarachnoid, matter + np.float32(f.head.brain_hu))
+    paint(hu, stem, BRAINSTEM + np.float32(f.head.brain_hu) + 0.6 * texture, 1.5)
     in_ventricles = np.broadcast_to(ventricles(f), f.x.shape)
     paint(hu, in_ventricles, CSF, 1.2)
-    _dura_and_veins(hu, f, tentorium, behind)
-    _calcifications(hu, f, texture)
+    _dura_and_vessels(hu, f, tentorium, behind)
     return Brain(hu, in_ventricles, subarachnoid)
 
 
@@ -97,6 +86,7 @@ def _folds(f: Fields, texture: Array, widen: Array | float) -> tuple[Array, Arra
     gap = 0.5 + 2.2 * head.atrophy**1.5 + 0.4 * texture
     half_width = (0.1 + 1.15 * head.atrophy + widen) * np.clip(1.25 - depth / reach, -2, 1)
     sulci = coverage(to_sulcus - half_width, 1.3) * np.clip(1.5 - depth / reach, 0, 1)
+    sulci *= np.clip(0.3 + 0.8 * head.atrophy + 0.6 * widen, 0, 1)  # narrow ones fill a slice's thickness in part
     # A ribbon of grey along the surface and the sulci.
     cortex = np.maximum(coverage(depth - gap - 3.8, 2.5), coverage(to_sulcus - half_width - 3.0, 2.5))
     return sulci, cortex * np.clip((reach + 7 - depth) / 5, 0, 1), gap
@@ -124,7 +114,7 @@ def _stem(f: Fields) -> Array:
 def _longitudinal_fissure(f: Fields) -> Array:
     aside = np.abs(f.bx)
     corpus_callosum = ellipsoid(aside, f.by, f.bz, (0, -2, 2), (40, 52, 28))
-    return np.maximum(aside - (0.5 + 1.0 * f.head.atrophy), -corpus_callosum)
+    return np.maximum(aside - (0.1 + 1.3 * f.head.atrophy), -corpus_callosum)
 
 
 def _cisterns(f: Fields) -> Array:
@@ -169,24 +159,22 @@ def falx_distance(f: Fields) -> Array:
     """Distance to the falx, the sheet of dura between the halves of the brain, as far down as it goes."""
     tentorium, behind = tentorium_distances(f)
     free_edge = ellipsoid(f.bx, f.by, f.bz, (0, -8, -2), (60, 66, 44))
-    return np.maximum(np.maximum(np.abs(f.bx) - 0.55, -free_edge), -np.maximum(tentorium, behind))
+    return np.maximum(np.maximum(np.abs(f.bx) - 0.8, -free_edge), -np.maximum(tentorium, behind))
 
 
-def _dura_and_veins(hu: Array, f: Fields, tentorium: Array, behind: Array) -> None:
+def _dura_and_vessels(hu: Array, f: Fields, tentorium: Array, behind: Array) -> None:
     aside, y, z, depth = np.abs(f.bx), f.by, f.bz, -f.cavity
     paint(hu, falx_distance(f), DURA, 1.0)
     paint(hu, np.maximum(np.maximum(np.abs(tentorium) - 0.7, behind), aside - 55), TENTORIUM, 1.2)
     sagittal_sinus = np.maximum(aside - 0.8 * np.maximum(6 - depth, 0), -np.maximum(tentorium, behind)) + 0.2
-    paint(hu, np.maximum(sagittal_sinus, -5 - z), VEIN)
-    paint(hu, capsule(aside, y, z, (0, 34, 4), (0, f.head.half_length - 4, -12), (1.3, 2.0)), VEIN)  # straight sinus
+    paint(hu, np.maximum(sagittal_sinus, -5 - z), f.head.vein_hu)
+    straight_sinus = capsule(aside, y, z, (0, 34, 4), (0, f.head.half_length - 4, -12), (1.3, 2.0))
+    paint(hu, straight_sinus, f.head.vein_hu)
     transverse_sinus = np.maximum(np.maximum(depth - 5, np.abs(tentorium) - 3), 25 - y)
-    paint(hu, transverse_sinus, VEIN, 1.5)
-
-
-def _calcifications(hu: Array, f: Fields, texture: Array) -> None:
-    for name in f.head.calcified:
-        (x, y, z), radius = CALCIFICATIONS[name]
-        if name == "plexus":  # it floats in the ventricle
-            x += 3 * f.head.ventricles
-        spot = ellipsoid(np.abs(f.bx), f.by, f.bz, (x, y, z), (radius, 1.3 * radius, 1.6 * radius))
-        paint(hu, spot + 0.8 * texture, CALCIFICATION, 1.5)
+    paint(hu, transverse_sinus, f.head.vein_hu, 1.5)
+    arteries = union(
+        capsule(aside, y, z, (0, -9, -44), (0, -17, -21), (1.9, 1.7)),  # basilar
+        capsule(aside, y, z, (5, -22, -20), (38, -18, -8), (1.7, 1.2)),  # middle cerebral
+        capsule(aside, y, z, (2, -28, -17), (1, -48, 4), (1.2, 1.1)),  # anterior cerebral
+    )
+    paint(hu, np.maximum(arteries, f.cavity), f.head.vein_hu - 5)

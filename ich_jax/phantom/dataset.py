@@ -17,6 +17,7 @@ from ich_jax.data.dicom import read_stored
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.data.source import open_source
 from ich_jax.paper.printed import CLASSES, TYPES
+from ich_jax.phantom.domains import GENERATOR
 from ich_jax.phantom.patients import DUPLICATED, Patient, Truth, plan, write_patient
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import (
@@ -35,20 +36,28 @@ from ich_jax.plumbing.parallel import map_in_processes
 DEFAULT_FOLDER = Path("data/phantom")
 DEFAULT = {"slices": 3400, "seed": 0, "prevalence": "teaching"}
 DEFAULT_IMAGE_SIZE = 96
-MONTAGE_PATIENTS = 3
+MONTAGE_PATIENTS, VARIETY = 3, 36
 SLICE_BYTES = 526_000  # of one file, nearly all of it 512 × 512 × 2 bytes of pixels
 FOLDER, LABELS, TRUTH = "stage_2_train", "stage_2_train.csv", "truth.csv"
 DONE, JOURNAL = "phantom.json", "unfinished.csv"
 
 
 def make_phantom(
-    out: Path, slices: int, seed: int, prevalence: str = "teaching", workers: int = 1, clean: bool = False
+    out: Path,
+    slices: int,
+    seed: int,
+    prevalence: str = "teaching",
+    workers: int = 1,
+    clean: bool = False,
+    domain: str = "usual",
+    without: str = "",
 ) -> list[Truth]:
     """Write a Kaggle-shaped folder of synthetic slices; the same bytes for any number of workers.
 
         out/stage_2_train/ID_*.dcm  out/stage_2_train.csv   as in the Kaggle download
         out/truth.csv       what was put into each slice
-        out/montage.png     slices of each class, where there are enough patients with each
+        out/montage.png     large bleeds of each class, where there are enough patients with each
+        out/variety.png     slices as they come, where there are enough
         out/phantom.json    settings and counts; written last, so a folder that has it is complete
 
     Killed at any moment, the same call goes on where it was. Returns the rows of truth.csv.
@@ -56,11 +65,12 @@ def make_phantom(
     Raises InputError if `out` holds anything else, or the disk has no room.
     """
     settings = {"slices": slices, "seed": seed, "prevalence": prevalence, "clean": clean}
+    settings |= {"domain": domain, "without": without, "generator": GENERATOR}
     # A folder made by another version of this code is not continued: its slices would not match ours.
     job = json.dumps(settings | {"code": _code_hash()})
     with claim(out):
         if (out / DONE).exists():
-            if read_json(out / DONE).get("settings") != settings:
+            if _settings_of(out) != settings:
                 raise InputError(f"{out}: holds a phantom with other settings; choose another --out")
             return read_truth(out)
         if not (out / JOURNAL).exists():
@@ -72,7 +82,7 @@ def make_phantom(
 def _make(out: Path, journal: Journal, settings: dict, workers: int) -> list[Truth]:
     (out / FOLDER).mkdir(exist_ok=True)
     done = {row.image_id: row for row in _truths(journal.path, journal.rows)}
-    patients = plan(**settings)
+    patients = plan(**{name: value for name, value in settings.items() if name != "generator"})
     finished, todo = [], []
     for patient in patients:
         (finished if all(one.image_id in done for one in patient.slices) else todo).append(patient)
@@ -88,10 +98,21 @@ def _make(out: Path, journal: Journal, settings: dict, workers: int) -> list[Tru
     _write_labels(out / LABELS, rows)
     write_csv(out / TRUTH, Truth._fields, rows)
     _draw_montage(out, rows)
+    _draw_variety(out, rows, settings)
     counts = Counter("multi-type" if len(row.kinds) > 1 else row.types for row in rows)
     write_json(out / DONE, {"settings": settings, "patients": len(patients), "counts": dict(sorted(counts.items()))})
     journal.path.unlink()
     return rows
+
+
+def _settings_of(folder: Path) -> dict:
+    """Raises InputError if a phantom that is there was made by another version of the generator."""
+    settings = read_json(folder / DONE).get("settings")
+    version = settings.get("generator", 1) if isinstance(settings, dict) else 1
+    if version != GENERATOR:
+        how = "delete it, and what was prepared from it, to have it made again"
+        raise InputError(f"{folder}: holds a phantom of generator {version}, and this is generator {GENERATOR}; {how}")
+    return settings
 
 
 def _write(patient: Patient, seed: int, folder: Path) -> list[Truth]:
@@ -144,12 +165,32 @@ def _draw_montage(out: Path, rows: list[Truth]) -> None:
         shown.append([slice_to_image(read_stored(out / FOLDER / f"{row.image_id}.dcm"), 192) for row in largest])
     from ich_jax.show import figures  # matplotlib takes a second to import
 
-    figure = figures.montage(np.array(shown), "PHANTOM: synthetic slices, the same in the three windows")
+    figure = figures.montage(np.array(shown), f"PHANTOM {GENERATOR}: synthetic slices, the same in the three windows")
     write_whole_with(out / "montage.png", lambda path: figure.savefig(path, dpi=120, format="png"))
 
 
+def _draw_variety(out: Path, rows: list[Truth], settings: dict) -> None:
+    """variety.png: VARIETY slices drawn at random, in the brain window; none if there are fewer."""
+    whole = [row for row in rows if not row.damage]
+    if len(whole) < VARIETY:
+        return
+    from ich_jax.show import figures
+
+    chosen = np.random.default_rng(settings["seed"]).permutation(len(whole))[:VARIETY]
+    shown = [whole[k] for k in sorted(chosen)]
+    images = [slice_to_image(read_stored(out / FOLDER / f"{row.image_id}.dcm"), 192)[..., 0] for row in shown]
+    title = f"PHANTOM {GENERATOR}, {settings['domain']}: {VARIETY} synthetic slices as they come, in the brain window"
+    figure = figures.grey_slices(images, [row.types.replace("+", "\n+ ") for row in shown], title)
+    write_whole_with(out / "variety.png", lambda path: figure.savefig(path, dpi=80, format="png"))
+
+
 def phantom_data(folder: Path = DEFAULT_FOLDER) -> Path:
-    """The default phantom's prepared folder, made first if it is not there."""
+    """The default phantom's prepared folder, made first if it is not there.
+
+    Raises InputError if what is there was made by another version of the generator.
+    """
+    if (folder / "kaggle" / DONE).exists():
+        _settings_of(folder / "kaggle")
     if not (folder / "prepared" / "prepare.json").exists():
         size = DEFAULT["slices"] * SLICE_BYTES / 1e9
         print(f"no --data given: making a PHANTOM, {DEFAULT['slices']} synthetic slices ({size:.1f} GB), in {folder}")

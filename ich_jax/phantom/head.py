@@ -1,9 +1,10 @@
-"""One patient's head, all but the brain: its place in the scanner, skull, scalp and face.
+"""One patient's head: its measures, its place in the scanner, and the room within the skull.
 
 One head is one set of functions of (x, y, z), so its slices change smoothly from vertex to base. Coordinates, in mm,
 as a patient lies in the scanner (DICOM PS3.3 C.7.6.2.1.1): x to the patient's left (right in the picture), y to the
 back (down), z to the crown; (0, 0, 0) is in the middle of the brain, at the height of the third ventricle. Sizes and
-places are those of an adult, read off anatomical drawings; they are to look right, not to be measured.
+places are those of a mean adult, read off anatomical drawings; they are to look right, not to be measured. A larger or
+smaller head is the same in other millimetres: `Head.size` of the scanner's are one of the head's.
 """
 
 import dataclasses
@@ -11,85 +12,94 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ich_jax.phantom.shapes import (
-    EDGE_MM,
-    FAR_MM,
-    Array,
-    Waves,
-    capsule,
-    coverage,
-    ellipsoid,
-    paint,
-    smooth,
-    step_down,
-    union,
-)
-from ich_jax.phantom.tissues import AIR, CORTICAL_BONE, DIPLOE, EYE, EYE_LENS, FAT, MUSCLE
+from ich_jax.phantom.domains import DOMAINS, Domain
+from ich_jax.phantom.shapes import EDGE_MM, FAR_MM, Array, Waves, smooth, step_down
+from ich_jax.phantom.tissues import VEINS
 
-LOWEST_MM = -52.0  # where a scan ends: at the skull base
+SPARE_MM = 10.0  # beyond the scalp, for what may swell there
+TURN_IN_MM = -45.0  # below this height the back of the skull turns in, towards the neck
 
 
 @dataclass(frozen=True)
 class Head:
-    """What makes one patient's head. Lengths in mm, angles in radians."""
+    """What makes one patient's head. Lengths in mm of a mean head, angles in radians."""
 
+    size: float  # 1 is a mean adult's
     half_width: float  # of the cranial cavity, at its widest
     half_length: float
     height: float  # from the third ventricle to the crown, inside
     egg: float  # how much narrower the forehead is than the back
+    square: float  # how far its corners stand out; 0 is an ellipse
+    skew: float  # how far one side of the head is ahead of the other
     skull_mm: float
     scalp_mm: float
     ventricles: float  # 1 is a middle-aged adult's
     atrophy: float  # 0 young … 1 old: wide sulci
+    brain_hu: float  # added to all brain
+    contrast: float  # of grey against white matter; 1 is the literature's
+    vein_hu: float  # blood in the sinuses: the redder the blood the brighter
     rotation: float  # about z
-    tilt: float  # about x, as the gantry tilts
+    tilt: float  # about x, as chin and gantry tilt
     lean: float  # about y
-    offset: tuple[float, float]  # of the head in the picture
-    calcified: tuple[str, ...]  # of: pineal, plexus, falx, pallidum
+    offset: tuple[float, float]  # of the head in the picture, in the scanner's mm
+    scan_mm: tuple[float, float]  # highest and lowest place of the scan, in the scanner's mm
     sulci: Waves
     warp: tuple[Waves, Waves]
     texture: Waves
     cells: Waves  # of the bones with air in them
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> "Head":
-        atrophy = float(rng.beta(1.3, 1.8))
-        chances = {"pineal": 0.5, "plexus": 0.45, "falx": 0.12, "pallidum": 0.08}
+    def draw(cls, rng: np.random.Generator, domain: Domain = DOMAINS["usual"]) -> "Head":
+        atrophy = float(rng.beta(1.6, 1.4))
+        size = rng.uniform(*domain.size)
+        half_width, half_length, height = rng.uniform(62, 70), rng.uniform(77, 90), rng.uniform(68, 80)
+        skull, scalp = rng.uniform(*domain.skull_mm), rng.uniform(*domain.scalp_mm)
+        crown = height + skull + 0.5 * scalp
         return cls(
-            half_width=rng.uniform(63, 69),
-            half_length=rng.uniform(80, 88),
-            height=rng.uniform(70, 79),
-            egg=rng.uniform(0.04, 0.13),
-            skull_mm=rng.uniform(5, 8.5),
-            scalp_mm=rng.uniform(3.5, 7),
-            ventricles=0.65 + 0.75 * atrophy + rng.uniform(-0.15, 0.25),
+            size=size,
+            half_width=half_width,
+            half_length=half_length,
+            height=height,
+            egg=rng.uniform(0.02, 0.15),
+            square=rng.uniform(-0.01, 0.025),
+            skew=rng.normal(0, 0.025),
+            skull_mm=skull,
+            scalp_mm=scalp,
+            ventricles=0.65 + 0.75 * atrophy + rng.uniform(-0.15, 0.35),
             atrophy=atrophy,
-            rotation=rng.normal(0, 0.04),
-            tilt=rng.normal(0.02, 0.05),
-            lean=rng.normal(0, 0.02),
-            offset=(rng.normal(0, 2.5), rng.normal(-4, 4)),
-            calcified=tuple(name for name, chance in chances.items() if rng.random() < chance),
+            brain_hu=rng.uniform(*domain.brain_hu),
+            contrast=rng.uniform(*domain.contrast),
+            vein_hu=rng.uniform(*VEINS),
+            rotation=np.radians(rng.normal(0, domain.rotation_deg)),
+            tilt=np.radians(rng.uniform(*domain.tilt_deg)),
+            lean=np.radians(rng.normal(0, domain.lean_deg)),
+            offset=(rng.normal(0, domain.offset_mm), rng.normal(5, 1.2 * domain.offset_mm)),
+            scan_mm=(size * crown + rng.uniform(*domain.highest_mm), size * rng.uniform(*domain.lowest_mm)),
             sulci=Waves.draw(rng, 15, 27, 24),
             warp=(Waves.draw(rng, 45, 90, 8), Waves.draw(rng, 45, 90, 8)),
             texture=Waves.draw(rng, 6, 14, 24),
             cells=Waves.draw(rng, 5, 10, 16),
         )
 
-    @property
-    def highest_mm(self) -> float:
-        """Where a scan of this head begins: within the scalp."""
-        return self.height + self.skull_mm + 0.5 * self.scalp_mm
+    def z_of(self, height_mm: float, x: Array | float, y: Array | float) -> Array | float:
+        """The head's z at (x, y) in the slice at `height_mm`, which is in the scanner's mm."""
+        return height_mm / self.size + float(np.sin(self.tilt)) * y + float(np.sin(self.lean)) * x
 
     def extent_mm(self, height_mm: float) -> tuple[float, float, float]:
-        """How far a slice reaches from the middle of the head to each side, to the front and to the back, or less."""
-        wall = 1.4 * self.skull_mm + self.scalp_mm
-        slant = abs(np.sin(self.tilt)) * self.half_length + abs(np.sin(self.lean)) * self.half_width
-        lowest = height_mm - slant  # of the slice's points
+        """How far a slice reaches from the middle of the head to each side, to the front and to the back, or less.
+
+        In the scanner's mm, as `height_mm`, its place, is.
+        """
+        wall = 1.4 * self.skull_mm + self.scalp_mm + SPARE_MM
+        slant = abs(np.sin(self.tilt)) * (self.half_length + wall) + abs(np.sin(self.lean)) * (self.half_width + wall)
+        lowest = height_mm / self.size - slant  # of the slice's points
         share = (1 - min(max(lowest, 0) / (self.height + wall), 1) ** 2) ** 0.5
-        spare = 8 + abs(np.sin(self.rotation)) * self.half_length
-        aside = share * ((1 + self.egg) * self.half_width + wall) + spare
-        ahead = share * (self.half_length + wall) + spare
-        return aside, ahead + (26 if lowest < 0 else 0), ahead  # the nose
+        aside = share * ((1 + self.egg) * self.half_width + wall) + 8
+        back = share * (self.half_length + wall) + 8
+        front = back + (26 if lowest < 0 else 0)  # the nose
+        cos, sin = abs(np.cos(self.rotation)), abs(np.sin(self.rotation)) + abs(self.skew)
+        turned = cos * aside + sin * front, cos * front + sin * aside, cos * back + sin * aside
+        return tuple(self.size * reach for reach in turned)
 
 
 @dataclass
@@ -109,6 +119,7 @@ class Fields:
     vault: Array  # distance to the inside of the vault, without the skull base: negative inside
     floor: Array  # distance to the skull base: negative above it
     edge_mm: Array  # how wide the skull's edge is smeared: more where it is cut at a slant
+    texture: Array  # a random field of variance 1 that makes tissue uneven
 
     @property
     def cavity(self) -> Array:
@@ -129,36 +140,41 @@ def fields(head: Head, u: Array, v: Array, height_mm: float, slice_mm: float) ->
     Args:
         head: whose head.
         u, v: places of the columns (C,) and the rows (R,) in mm, from the scanner's centre to the right and down.
-        height_mm: the slice's z.
+        height_mm: the slice's z, in the scanner's mm too.
         slice_mm: its thickness.
     """
-    u, v = (u - head.offset[0]).astype(np.float32)[None, :], (v - head.offset[1]).astype(np.float32)[:, None]
+    u, v = ((places - shift) / head.size for places, shift in zip((u, v), head.offset, strict=True))
+    u, v = u.astype(np.float32)[None, :], v.astype(np.float32)[:, None]
     cos, sin = np.float32(np.cos(head.rotation)), np.float32(np.sin(head.rotation))
     x, y = cos * u + sin * v, cos * v - sin * u
-    z = np.float32(height_mm) + np.float32(np.sin(head.tilt)) * y + np.float32(np.sin(head.lean)) * x
-    floor = skull_base(x, y, z) if z.min() < 0 else np.full_like(z, -FAR_MM)
+    z = head.z_of(height_mm, x, y)
+    x = x + np.float32(head.skew) * y
     vault, edge = cranial_vault(head, x, y, z, slice_mm)
-    push_x = 1.4 * smooth(head.warp[0], x, y, z)
-    push_y = 1.4 * smooth(head.warp[1], x, y, z)
-    return Fields(head, x, y, z, x + push_x, y + push_y, z, vault, floor, edge)
+    floor = skull_base(x, y, z) if z.min() < 0 else np.full_like(z, -FAR_MM)
+    push_x, push_y = (np.float32(1.4) * smooth(waves, x, y, z) for waves in head.warp)
+    vault = vault + np.float32(0.6) * push_y  # no skull is as round as its formula
+    texture = smooth(head.texture, x, y, z)
+    return Fields(head, x, y, z, x + push_x, y + push_y, z, vault, floor, edge, texture)
 
 
 def cranial_vault(head: Head, x: Array, y: Array, z: Array, slice_mm: float) -> tuple[Array, Array]:
     """Distance to the inside of the vault, and how wide its edge is smeared by the slice's thickness.
 
-    Above z = 0 half an ellipsoid; below, its walls close in slowly.
+    Above z = 0 half an ellipsoid; below, its walls close in slowly, and at the back, under the occiput, soon.
     """
     y = y - np.float32(2)
     width = 1 + np.float32(head.egg) * y / np.float32(head.half_length)
-    z = np.where(z > 0, z, 0.42 * z)
+    steep = np.where(z > 0, np.float32(1), np.float32(0.42)) + np.float32(1.3) * (z < TURN_IN_MM)
+    z = np.where(z > 0, z, 0.42 * z) + 1.3 * np.minimum(z - TURN_IN_MM, 0)
     a, b, c = (np.float32(1 / axis**2) for axis in (head.half_width, head.half_length, head.height))
     x = x / width
-    level = np.sqrt(x * x * a + y * y * b + z * z * c)
-    slope_z = z * c
-    slope = np.sqrt(x * x * (a * a) + y * y * (b * b) + slope_z * slope_z)
+    aside, ahead, slope_z = x * x * a, y * y * b, z * c * steep
+    level = np.sqrt(aside + ahead + z * z * c)
+    slope = np.sqrt(aside * a + ahead * b + slope_z * slope_z)
     slope = np.maximum(slope, np.float32(1e-4))
-    edge = np.sqrt(EDGE_MM**2 + (slice_mm * 0.6 * slope_z / slope) ** 2)
-    return level * (level - 1) / slope, edge
+    edge = np.sqrt(EDGE_MM**2 + (slice_mm * 0.8 * slope_z / slope) ** 2)
+    corner = 8 * aside * ahead / ((aside + ahead) ** 2 + np.float32(0.05)) - 1  # 1 between the axes, −1 on them
+    return level * (level * (1 - np.float32(head.square) * corner) - 1) / slope, edge
 
 
 def skull_base(x: Array, y: Array, z: Array) -> Array:
@@ -182,78 +198,3 @@ def skull_base(x: Array, y: Array, z: Array) -> Array:
     height += clivus + 1.5 * np.sin(0.16 * y + 0.8) * np.sin(0.19 * aside + 0.5)
     dy, dx = np.gradient(height, y[1, 0] - y[0, 0], x[0, 1] - x[0, 0])
     return (height - z) / np.sqrt(1 + dx * dx + dy * dy)
-
-
-def draw_shell(f: Fields) -> Array:
-    """All but the brain, in HU: air, scalp, face and skull, (rows, columns) float32."""
-    hu = np.full(f.x.shape, AIR, np.float32)
-    front = f.head.half_length  # −front is where the forehead's inner table stands, in y
-    outline = union(
-        f.vault - np.float32(f.head.skull_mm + f.head.scalp_mm),
-        ellipsoid(np.abs(f.x), f.y, f.z, (0, 36 - front, -60), (58, 50, 42)),  # face
-        capsule(np.abs(f.x), f.y, f.z, (0, 2 - front, -34), (0, -20 - front, -66), (6, 11)),  # nose
-    )
-    _scalp(hu, f, outline)
-    if f.floor.max() > 0:
-        _face(hu, f, outline)
-    _skull(hu, f)
-    return hu
-
-
-def _scalp(hu: Array, f: Fields, outline: Array) -> None:
-    head = f.head
-    paint(hu, outline, MUSCLE, f.edge_mm)  # the skin
-    paint(hu, outline + 1.8, FAT + 12 * smooth(head.texture, f.x, f.y, f.z), f.edge_mm)
-    paint(hu, f.vault - np.float32(head.skull_mm + 1.2), MUSCLE - 15, f.edge_mm)  # galea and periosteum
-    temporalis = ellipsoid(np.abs(f.x), f.y, f.z, (head.half_width + 4, -26, -22), (8, 24, 34))
-    paint(hu, np.maximum(temporalis, outline + 2.5), MUSCLE)
-
-
-def _face(hu: Array, f: Fields, outline: Array) -> None:
-    """Below the skull's floor: fat with muscles in it, eyes, and the bones with air in them."""
-    head, aside, front = f.head, np.abs(f.x), f.head.half_length
-    between_muscles = np.abs(smooth(head.texture, 0.6 * f.x, 0.6 * f.y, 0.3 * f.z)) - 0.16
-    paint(hu, np.maximum(-f.floor, outline + 3), MUSCLE + (FAT - MUSCLE) * coverage(between_muscles, 0.3))
-    cheekbone = capsule(aside, f.y, f.z, (64, 45 - front, -48), (48, 16 - front, -48), (2.5, 5))
-    paint(hu, np.maximum(cheekbone, outline + 3), CORTICAL_BONE * 0.7)
-    orbit = capsule(aside, f.y, f.z, (31, 18 - front, -38), (13, 50 - front, -37), (17, 5))
-    wall = np.maximum(np.abs(orbit) - 1.2, 18 - front - f.y)
-    paint(hu, np.maximum(orbit, -f.floor), FAT)
-    paint(hu, np.maximum(wall, -f.floor), CORTICAL_BONE * 0.7)
-    paint(hu, capsule(aside, f.y, f.z, (31, 22 - front, -38), (13, 48 - front, -37), (2, 2)), MUSCLE)  # optic nerve
-    for start, end in (((44, 20 - front, -38), (17, 48 - front, -37)), ((18, 22 - front, -38), (11, 46 - front, -37))):
-        paint(hu, capsule(aside, f.y, f.z, start, end, (1.8, 2.2)), MUSCLE)  # the straight muscles of the eye
-    globe = ellipsoid(aside, f.y, f.z, (32, 13 - front, -38), (12.5, 12.5, 12.5))
-    paint(hu, globe, MUSCLE + 5)
-    paint(hu, globe + 1.2, EYE)
-    paint(hu, ellipsoid(aside, f.y, f.z, (32, 4 - front, -38), (5, 2.2, 5)), EYE_LENS)
-    walls_of_cells = 0.9 - np.abs(smooth(head.cells, f.x, f.y, f.z)) * 3.2
-    ethmoid = ellipsoid(aside, f.y, f.z, (0, 26 - front, -37), (12, 24, 15))
-    sphenoid = ellipsoid(aside, f.y, f.z, (0, -26, -40), (15, 12, 10))
-    maxillary = ellipsoid(aside, f.y, f.z, (28, 26 - front, -66), (15, 18, 16))
-    for sinus, cells in ((ethmoid, walls_of_cells), (sphenoid, -FAR_MM), (maxillary, -FAR_MM)):
-        sinus = np.maximum(sinus, 2.5 - f.floor)
-        paint(hu, sinus - 1.2, CORTICAL_BONE * 0.6)
-        paint(hu, np.maximum(sinus, cells), AIR)
-
-
-def _skull(hu: Array, f: Fields) -> None:
-    """Two tables of compact bone with the spongy diploë between; at the base also pyramids and mastoid cells."""
-    head, aside = f.head, np.abs(f.x)
-    angle = np.arctan2(f.y, aside)
-    uneven = 0.18 * np.cos(4 * angle) - 0.22 * np.exp(-(((angle + 0.2) / 0.45) ** 2))
-    thickness = np.float32(head.skull_mm) * (1 + uneven * step_down(f.z - 40, 8))
-    paint(hu, np.maximum(f.vault - thickness, f.floor - 3), CORTICAL_BONE, f.edge_mm)
-    table = 0.27 * thickness
-    diploe = np.abs(f.vault - 0.5 * thickness) - (0.5 * thickness - table)
-    speckle = DIPLOE + 130 * smooth(head.cells, f.x, f.y, f.z)
-    paint(hu, np.maximum(diploe, f.floor + 2), speckle, f.edge_mm + 0.4)
-    if f.floor.max() > 0:
-        mastoid = ellipsoid(aside, f.y, f.z, (head.half_width - 6, 24, -44), (11, 17, 17))
-        paint(hu, np.maximum(mastoid, 1.2 - f.cavity), CORTICAL_BONE * 0.75)
-        cells = 1.0 - np.abs(smooth(head.cells, f.x, f.y, f.z)) * 3
-        paint(hu, np.maximum(np.maximum(mastoid + 2, cells), 2.5 - f.cavity), AIR)
-        pyramid = np.maximum(ellipsoid(aside, f.y, f.z, (30, 9, -46), (30, 11, 12)), -f.cavity)
-        paint(hu, pyramid, CORTICAL_BONE * 0.95)
-    frontal_sinus = ellipsoid(aside, f.y, f.z, (7, -head.half_length - 1, -20), (12, 3.2, 9))
-    paint(hu, np.maximum(frontal_sinus, 1.2 - f.cavity), AIR)

@@ -14,7 +14,9 @@ import numpy as np
 from ich_jax.paper.printed import TYPES
 from ich_jax.phantom import bleeds
 from ich_jax.phantom.bleeds import Bleed
-from ich_jax.phantom.head import LOWEST_MM, Head
+from ich_jax.phantom.clutter import Clutter
+from ich_jax.phantom.domains import GENERATOR, choose
+from ich_jax.phantom.head import Head
 from ich_jax.phantom.scanner import (
     ODD_SHAPES,
     RARE_FORMATS,
@@ -40,7 +42,7 @@ PREVALENCE = {
 }
 MOST_BLEEDS = 4  # of a patient, companions not counted
 COMPANION = {"rsna": 0.75, "teaching": 0.0}  # chance that a second type comes with the first, as in real patients
-EASE = {"rsna": 1.0, "teaching": 3.0}  # see bleeds.draw
+EASE = {"rsna": 1.0, "teaching": 5.0}  # see bleeds.draw
 OFTEN_TOGETHER = {
     "epidural": "subarachnoid",
     "intraparenchymal": "intraventricular",
@@ -48,7 +50,8 @@ OFTEN_TOGETHER = {
     "subarachnoid": "subdural",
     "subdural": "subarachnoid",
 }
-SLICES_PER_PATIENT = {"rsna": (20, 40), "teaching": (20, 22)}  # thick slices: more patients in a small data set
+SLICES_PER_PATIENT = {"rsna": (20, 40), "teaching": (11, 13)}
+SLICE_MM = 7.0  # of "teaching", whose scans are a part of the head: more patients in a small data set
 DUPLICATED = 4  # IDs that RSNA's label file lists twice, all without hemorrhage
 SMALLEST_WITH_QUIRKS = 100  # slices; below that the rare formats and the damaged files would be too much of the whole
 NOISE_FROM = 333 / 512  # of the rows, as in RSNA's ID_b79eed528
@@ -70,6 +73,7 @@ class Truth(NamedTuple):
     subdural_mm2: float
     format: str
     damage: str  # "", "truncated" or "noise"
+    generator: str  # its version
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -93,13 +97,16 @@ class Patient:
 
     number: int
     head: Head
+    clutter: Clutter
     scanner: Scanner
     bleeds: tuple[Bleed, ...]
     slice_mm: float
     slices: tuple[PlannedSlice, ...]
 
 
-def plan(slices: int, seed: int, prevalence: str = "rsna", clean: bool = False) -> list[Patient]:
+def plan(
+    slices: int, seed: int, prevalence: str = "rsna", clean: bool = False, domain: str = "usual", without: str = ""
+) -> list[Patient]:
     """Draw the patients of a data set, without a single pixel.
 
     Args:
@@ -108,20 +115,27 @@ def plan(slices: int, seed: int, prevalence: str = "rsna", clean: bool = False) 
         prevalence: a key of PREVALENCE. Patients get the types that are most behind their share so far, so that a small
             data set comes close to it, too.
         clean: leave out the truncated file and the one of noise.
+        domain, without: see domains.py.
     """
+    drawn_from = choose(domain, without)
     rng = np.random.default_rng([seed, 0])
     odd = _odd_ones(slices, rng, clean)
     patients, planned, first = [], Counter(), 0
     for number, count in enumerate(_counts(slices, *SLICES_PER_PATIENT[prevalence], rng)):
         own = np.random.default_rng([seed, 1, number])
-        head, scanner = Head.draw(own), Scanner.draw(own)
-        slice_mm = (head.highest_mm - LOWEST_MM) / count
-        heights = [head.highest_mm - slice_mm * (k + 0.5) for k in range(count)]
-        chosen = _choose_bleeds(head, heights, prevalence, planned, own)
+        head, scanner = Head.draw(own, drawn_from), Scanner.draw(own, drawn_from)
+        highest, lowest = head.scan_mm
+        slice_mm = (highest - lowest) / count
+        if prevalence == "teaching":
+            highest -= own.uniform(0, max(highest - lowest - count * SLICE_MM, 0))
+            slice_mm = min(slice_mm, SLICE_MM)
+        heights = [highest - slice_mm * (k + 0.5) for k in range(count)]
+        chosen = _choose_bleeds(head, heights, prevalence, planned, own, drawn_from.subtle)
         patients.append(
             Patient(
                 number,
                 head,
+                Clutter.draw(own, head.atrophy, drawn_from.clutter),
                 scanner,
                 tuple(chosen),
                 slice_mm,
@@ -155,38 +169,37 @@ def _counts(slices: int, least: int, most: int, rng: np.random.Generator) -> lis
 
 
 def _choose_bleeds(
-    head: Head, heights: list[float], prevalence: str, planned: Counter, rng: np.random.Generator
+    head: Head, heights: list[float], prevalence: str, planned: Counter, rng: np.random.Generator, subtle: bool
 ) -> list[Bleed]:
     """The bleeds of the next patient; `planned` counts the slices of each type so far and is brought up to date."""
-    shares, chosen = PREVALENCE[prevalence], []
+    shares, ease, chosen = PREVALENCE[prevalence], EASE[prevalence], []
     planned["all"] += len(heights)
     for _ in range(MOST_BLEEDS):
-        behind = {kind: shares[kind] * planned["all"] - _now(planned, chosen, heights)[kind] for kind in TYPES}
+        so_far = planned + _single(head, heights, chosen)
+        behind = {kind: shares[kind] * planned["all"] - so_far[kind] for kind in TYPES}
         kind = max(behind, key=behind.get)
         usual = 0.25 * len(heights)  # a bleed spans about a quarter of the slices
         if behind[kind] < usual * rng.uniform(0.3, 0.7):
             break
         # Of a few places the one that leaves most slices with a single type.
-        options = [bleeds.draw(kind, head, rng, EASE[prevalence]) for _ in range(12 if chosen else 1)]
-        chosen.append(max(options, key=lambda bleed: sum(_single(heights, [*chosen, bleed]).values())))
+        options = [bleeds.draw(kind, head, rng, ease, subtle) for _ in range(12 if chosen else 4)]
+        chosen.append(max(options, key=lambda bleed: sum(_single(head, heights, [*chosen, bleed]).values())))
         if rng.random() < COMPANION[prevalence]:
-            chosen.append(bleeds.draw(OFTEN_TOGETHER[kind], head, rng, EASE[prevalence]))
-    planned.update(_single(heights, chosen))
+            chosen.append(bleeds.draw(OFTEN_TOGETHER[kind], head, rng, ease, subtle))
+    planned.update(_single(head, heights, chosen))
     return chosen
 
 
-def _single(heights: list[float], chosen: list[Bleed]) -> Counter:
+def _single(head: Head, heights: list[float], chosen: list[Bleed]) -> Counter:
     """How many slices will show each type alone."""
     counts = Counter()
     for height in heights:
-        kinds = {bleed.kind for bleed in chosen if bleed.slices_mm[0] < height < bleed.slices_mm[1]}
+        # The slice is tilted: how high it is in the head depends on where one looks.
+        places = [(bleed, head.z_of(height, *bleed.centre[:2])) for bleed in chosen]
+        kinds = {bleed.kind for bleed, z in places if bleed.slices_mm[0] < z < bleed.slices_mm[1]}
         if len(kinds) == 1:
             counts.update(kinds)
     return counts
-
-
-def _now(planned: Counter, chosen: list[Bleed], heights: list[float]) -> Counter:
-    return planned + _single(heights, chosen)
 
 
 def _odd_ones(slices: int, rng: np.random.Generator, clean: bool) -> dict[int, dict]:
@@ -219,9 +232,8 @@ def write_patient(patient: Patient, seed: int, folder: Path) -> list[Truth]:
     truths = []
     for k, planned in enumerate(patient.slices):
         rng = np.random.default_rng([seed, 2, number, k])
-        hu, areas = scan(
-            patient.head, patient.bleeds, patient.scanner, planned.height_mm, patient.slice_mm, rng, planned.shape
-        )
+        where = planned.height_mm, patient.slice_mm
+        hu, areas = scan(patient.head, patient.bleeds, patient.scanner, *where, rng, planned.shape, patient.clutter)
         fmt = planned.format or patient.scanner.format
         spacing = patient.scanner.spacing_mm * max(USUAL_SHAPE) / max(planned.shape)
         stored = store(hu, fmt)
@@ -248,6 +260,7 @@ def write_patient(patient: Patient, seed: int, folder: Path) -> list[Truth]:
                 f"{fmt.bits}-bit {'signed' if fmt.signed else 'unsigned'} {fmt.intercept}"
                 f" {'explicit' if fmt.explicit else 'implicit'} {planned.shape[0]}x{planned.shape[1]}",
                 planned.damage,
+                str(GENERATOR),
             )
         )
     return truths

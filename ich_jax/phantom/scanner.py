@@ -6,6 +6,7 @@ are those of a survey of its headers. The only file that writes DICOM.
 
 import io
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +16,13 @@ from scipy.ndimage import gaussian_filter
 
 from ich_jax.data.dicom import PHANTOM_MARK
 from ich_jax.phantom.bleeds import Bleed, render
-from ich_jax.phantom.head import Head, fields
+from ich_jax.phantom.clutter import NO_CLUTTER, Clutter
+from ich_jax.phantom.domains import DOMAINS, GENERATOR, Domain
+from ich_jax.phantom.head import Fields, Head, fields
 from ich_jax.phantom.shapes import Array, paint
-from ich_jax.phantom.tissues import AIR
+from ich_jax.phantom.tissues import AIR, FOAM
+
+MOVED = 0.05  # share of the patients who moved; chosen
 
 
 @dataclass(frozen=True)
@@ -65,29 +70,41 @@ class Scanner:
     blur_mm: float  # standard deviation of the reconstruction kernel
     noise_hu: float  # standard deviation in the brain
     grain_mm: float  # how coarse the noise is
-    table: str  # "cradle", "bed" or "sides", by what shows of the headrest
+    rest: str  # see _headrest
+    shell_mm: float  # half of how thick it is
+    cupping_hu: float  # see _beam_hardening
+    petrous_hu: float
+    shading_hu: tuple[float, float]  # to the right, and down, from the middle to the edge
+    motion_mm: float  # how far the head moved while it was scanned
     format: Format
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> "Scanner":
+    def draw(cls, rng: np.random.Generator, domain: Domain = DOMAINS["usual"]) -> "Scanner":
+        shading, towards = rng.uniform(*domain.shading_hu), rng.uniform(0, 2 * np.pi)
         return cls(
-            spacing_mm=float(rng.choice((0.43, 0.449219, 0.46875, 0.488281, 0.488281))),
-            blur_mm=rng.uniform(0.4, 0.75),
-            noise_hu=rng.uniform(2.2, 4.0),
-            grain_mm=rng.uniform(0.28, 0.5),
-            table=str(rng.choice(("cradle", "bed", "sides"))),
+            spacing_mm=rng.uniform(*domain.field_mm) / USUAL_SHAPE[0],
+            blur_mm=rng.uniform(*domain.blur_mm),
+            noise_hu=rng.uniform(*domain.noise_hu),
+            grain_mm=rng.uniform(*domain.grain_mm),
+            rest=str(rng.choice(domain.rests)),
+            shell_mm=rng.uniform(1, 3.5),
+            cupping_hu=rng.uniform(*domain.cupping_hu),
+            petrous_hu=rng.uniform(0, 14) * (domain.clutter > 0),
+            shading_hu=(shading * np.cos(towards), shading * np.sin(towards)),
+            motion_mm=rng.uniform(1.5, 4) if rng.random() < MOVED * domain.clutter else 0.0,
             format=FORMATS[rng.integers(len(FORMATS))],
         )
 
 
 def scan(
     patient: Head,
-    hemorrhages: list[Bleed],
+    hemorrhages: Sequence[Bleed],
     scanner: Scanner,
     height_mm: float,
     slice_mm: float,
     rng: np.random.Generator,
     shape: tuple[int, int] = USUAL_SHAPE,
+    clutter: Clutter = NO_CLUTTER,
 ) -> tuple[Array, dict[str, float]]:
     """One noisy slice.
 
@@ -96,37 +113,77 @@ def scan(
     """
     spacing = scanner.spacing_mm * max(USUAL_SHAPE) / max(shape)
     v, u = ((np.arange(n) - (n - 1) / 2) * spacing for n in shape)
+    hu = np.full(shape, AIR, np.float32)
+    lowest = patient.offset[1] + patient.size * (patient.half_length + patient.skull_mm + patient.scalp_mm)
+    aside, below = (places.astype(np.float32) for places in (u - patient.offset[0], v - lowest))
+    _headrest(hu, scanner, aside[None, :], below[:, None])
     # Only the part of the picture with the head in it is drawn; the rest is air.
     aside, front, back = patient.extent_mm(height_mm)
     columns = np.abs(u - patient.offset[0]) < aside
     rows = (v > patient.offset[1] - front) & (v < patient.offset[1] + back)
-    f = fields(patient, u[columns], v[rows], height_mm, slice_mm)
-    drawn, areas = render(f, hemorrhages, spacing**2)
-    hu = np.full(shape, AIR, np.float32)
-    _table(
-        hu,
-        scanner,
-        u.astype(np.float32)[None, :],
-        v.astype(np.float32)[:, None],
-        patient.offset[1] + patient.half_length + 26,
-    )
-    window = np.ix_(rows, columns)
-    drawn = np.where(drawn > AIR + 1, drawn, hu[window])
-    hu[window] = gaussian_filter(drawn, scanner.blur_mm / spacing, truncate=3)
+    areas = {}
+    if rows.any() and columns.any():
+        f = fields(patient, u[columns], v[rows], height_mm, slice_mm)
+        drawn, areas = render(f, hemorrhages, spacing**2, clutter)
+        _beam_hardening(drawn, f, scanner)
+        for place in clutter.metal:
+            _streaks(drawn, f, place)
+        window = np.ix_(rows, columns)
+        hu[window] = np.where(drawn > AIR + 1, drawn, hu[window])
+        if scanner.motion_mm:
+            hu[window] = 0.5 * (hu[window] + np.roll(hu[window], round(scanner.motion_mm / spacing), axis=1))
+        hu[window] = gaussian_filter(hu[window], scanner.blur_mm / spacing, truncate=3)
     grain = gaussian_filter(rng.standard_normal(shape, np.float32), scanner.grain_mm / spacing, truncate=3)
     grain *= np.float32(scanner.noise_hu / grain.std())
-    hu += grain * np.where(hu > -300, 1, 2.5).astype(np.float32)  # air is noisier at the edge of the head
+    hu += grain
     return hu, areas
 
 
-def _table(hu: Array, scanner: Scanner, u: Array, v: Array, lowest: float) -> None:
-    """The headrest: a thin shell under the head, wholly or partly in the picture."""
-    if scanner.table == "sides":
-        shell = np.maximum(np.abs(np.abs(u) - 98) - 1.2, 20 - v)
+def _headrest(hu: Array, scanner: Scanner, u: Array, v: Array) -> None:
+    """What the head lies on, by the distance from its middle and below its lowest point: a thin shell, some foam."""
+    rest, half = scanner.rest, np.float32(scanner.shell_mm)
+    if rest == "none":
+        return
+    if rest == "sides":
+        shell = np.maximum(np.abs(np.abs(u) - 98) - half, np.abs(v + 60) - 45)
+    elif rest == "cup":  # a deep bowl, padded
+        bowl = np.maximum(np.hypot(u / 1.05, v + 92) - 104, -20 - v - 0.8 * np.abs(u))
+        paint(hu, np.maximum(bowl, -v - 80), FOAM, 3.0)
+        shell = np.maximum(np.abs(np.hypot(u / 1.05, v + 92) - 105) - half, -v - 80)
+    elif rest == "pillow":
+        paint(hu, np.maximum(np.abs(v - 16) - 22, np.abs(u) - 110), FOAM + 60, 4.0)
+        shell = np.abs(v - 42) - half
     else:
-        radius = 105 if scanner.table == "cradle" else 180
-        shell = np.maximum(np.abs(np.hypot(u, v - (lowest + 4 - radius)) - radius) - 1.5, 35 - v)
+        radius = 105 if rest == "cradle" else 180
+        shell = np.maximum(np.abs(np.hypot(u, v - (4 - radius)) - radius) - half, -55 - v)
     paint(hu, shell, 150.0)
+
+
+def _beam_hardening(hu: Array, f: Fields, scanner: Scanner) -> None:
+    """Bone takes the soft rays away. What is corrected for in water leaves brain beside bone too bright (cupping), and
+    brain between two thick bones, the petrous ones, striped."""
+    within = f.cavity < 0
+    if scanner.cupping_hu:
+        # In the middle of the brain the mean stays.
+        hu += within * np.float32(scanner.cupping_hu) * (np.exp(np.maximum(f.cavity, -60) / 9) - np.float32(0.12))
+    right, down = scanner.shading_hu
+    if right or down:
+        hu += within * (np.float32(right / 80) * f.x + np.float32(down / 80) * f.y)
+    if scanner.petrous_hu and f.z.min() < -25:
+        level, across = (f.z + 44) / 9, (f.y - 8) / 11
+        stripes = np.exp(-level * level - across * across) * np.cos(0.55 * (f.y - 8)) * (np.abs(f.x) < 55)
+        hu -= within * np.float32(scanner.petrous_hu) * stripes
+
+
+def _streaks(hu: Array, f: Fields, place: tuple[float, float, float]) -> None:
+    """Rays around a piece of metal, dark and bright, in its own slice and the next."""
+    away = np.abs(f.z - np.float32(place[2]))
+    if away.min() > 6:
+        return
+    dx, dy = f.x - np.float32(place[0]), f.y - np.float32(place[1])
+    angle, distance = np.arctan2(dy, dx), np.hypot(dx, dy)
+    rays = np.cos(5 * angle + place[0]) + np.cos(11 * angle) * np.cos(3 * angle) + np.cos(23 * angle - place[0])
+    hu += np.where(hu > AIR + 1, np.float32(80) * rays * np.exp(-distance / 16 - away / 3), 0)
 
 
 def store(hu: Array, fmt: Format) -> Array:
@@ -168,6 +225,7 @@ def to_dicom(
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if fmt.explicit else ImplicitVRLittleEndian
     dataset.file_meta.ImplementationClassUID = "9999.1"
     dataset.file_meta.ImplementationVersionName = PHANTOM_MARK
+    dataset.file_meta.SourceApplicationEntityTitle = f"GENERATOR {GENERATOR}"
     with pydicom.config.disable_value_validation(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `ID_…` is not a valid UID; RSNA's files have the same
         dataset.SOPInstanceUID = who.image_id

@@ -16,7 +16,8 @@ Array = np.ndarray
 
 EDGE_MM = 0.6  # how wide an edge is smeared within the slice
 COARSE = 4  # smooth random fields are worked out on every fourth pixel and interpolated
-FAR_MM = np.float32(99)  # the distance to what is not near the slice
+FAR_MM = np.float32(99)  # the distance to what is not near the slice, or not near a row of pixels
+NEAR_MM = 16.0  # what is further away than this may count as far
 
 
 def paint(hu: Array, distance_mm: Array, value: Array | float, edge_mm: Array | float = EDGE_MM) -> None:
@@ -40,38 +41,55 @@ def blend(hu: Array, share: Array, value: Array | float) -> None:
 
 def ellipsoid(x: Array, y: Array, z: Array, centre: Sequence[float], axes: Sequence[float]) -> Array:
     """Distance to an ellipsoid, to first order: exact on its surface, where it matters."""
-    if _misses(z, centre[2] - axes[2], centre[2] + axes[2]):
+    near = _near(y, z, [c - axis for c, axis in zip(centre, axes, strict=True)], np.add(centre, axes))
+    if near is None:
         return FAR_MM
-    dx, dy, dz = x - np.float32(centre[0]), y - np.float32(centre[1]), z - np.float32(centre[2])
+    dx, dy, dz = (points[near] - np.float32(place) for points, place in zip((x, y, z), centre, strict=True))
     a, b, c = (np.float32(1 / axis**2) for axis in axes)
     tiny = np.float32(1e-6)  # both roots are 0 in the centre, where the quotient is the shortest axis
-    level = np.sqrt(dx * dx * a + dy * dy * b + dz * dz * c + tiny)
-    slope = np.sqrt(dx * dx * (a * a) + dy * dy * (b * b) + dz * dz * (c * c) + tiny * max(a, b, c))
-    return level * (level - 1) / slope
+    dx, dy, dz = dx * dx, dy * dy, dz * dz
+    level = np.sqrt(dx * a + dy * b + dz * c + tiny)
+    slope = np.sqrt(dx * (a * a) + dy * (b * b) + dz * (c * c) + tiny * max(a, b, c))
+    return _elsewhere_far(y, near, level * (level - 1) / slope)
 
 
 def capsule(
     x: Array, y: Array, z: Array, start: Sequence[float], end: Sequence[float], radii: tuple[float, float]
 ) -> Array:
     """Distance to a rod with round ends whose radius goes from radii[0] to radii[1]."""
-    if _misses(z, min(start[2], end[2]) - max(radii), max(start[2], end[2]) + max(radii)):
+    near = _near(y, z, np.minimum(start, end) - max(radii), np.maximum(start, end) + max(radii))
+    if near is None:
         return FAR_MM
-    sx, sy, sz = (np.float32(v) for v in start)
     ex, ey, ez = (np.float32(b - a) for a, b in zip(start, end, strict=True))
-    dx, dy, dz = x - sx, y - sy, z - sz
+    dx, dy, dz = (points[near] - np.float32(place) for points, place in zip((x, y, z), start, strict=True))
     along = np.clip((dx * ex + dy * ey + dz * ez) / (ex * ex + ey * ey + ez * ez), 0, 1)
     dx, dy, dz = dx - along * ex, dy - along * ey, dz - along * ez
-    return np.sqrt(dx * dx + dy * dy + dz * dz) - (radii[0] + along * np.float32(radii[1] - radii[0]))
+    distance = np.sqrt(dx * dx + dy * dy + dz * dz) - (radii[0] + along * np.float32(radii[1] - radii[0]))
+    return _elsewhere_far(y, near, distance)
+
+
+def _near(y: Array, z: Array, low: Sequence[float], high: Sequence[float]) -> slice | None:
+    """The rows that come near a box, whose corners are (x, y, z): it spares the arithmetic on the others. None if the
+    whole slice passes by.
+
+    Along a row y is nearly linear, so its ends tell.
+    """
+    if z.min() > high[2] + NEAR_MM or z.max() < low[2] - NEAR_MM:
+        return None
+    ends = np.sort(y[:, (0, -1)], axis=1)
+    rows = np.flatnonzero((ends[:, 0] < high[1] + NEAR_MM) & (ends[:, 1] > low[1] - NEAR_MM))
+    return slice(rows[0], rows[-1] + 1) if len(rows) else None
+
+
+def _elsewhere_far(y: Array, near: slice, distance: Array) -> Array:
+    far = np.full(y.shape, FAR_MM)
+    far[near] = distance
+    return far
 
 
 def union(*distances: Array) -> Array:
     """Distance to the nearest of several structures."""
     return reduce(np.minimum, distances)
-
-
-def _misses(z: Array, low: float, high: float) -> bool:
-    """Whether the slice passes by at more than 6 mm, which spares the arithmetic."""
-    return z.min() > high + 6 or z.max() < low - 6
 
 
 def step_down(distance: Array, width: float) -> Array:

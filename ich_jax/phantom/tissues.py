@@ -6,10 +6,11 @@
 """
 
 # What is painted. Each lies in its range below; a test measures them in finished slices.
-AIR, FAT, CSF, WHITE, GREY, MUSCLE = -1000.0, -95.0, 7.0, 28.5, 37.0, 50.0
+AIR, FOAM, FAT, CSF, WHITE, GREY, MUSCLE = -1000.0, -930.0, -95.0, 7.0, 28.5, 37.0, 50.0
 CEREBELLUM, BRAINSTEM = 34.0, 33.0  # grey and white in folds too fine to draw
-VEIN, DURA, TENTORIUM, CALCIFICATION = 52.0, 46.0, 40.0, 180.0
-DIPLOE, CORTICAL_BONE = 650.0, 1450.0
+DURA, TENTORIUM, CALCIFICATION = 54.0, 46.0, 180.0
+VEINS = (45.0, 66.0)  # from anaemia to thick blood: about as many HU as per cent of haematocrit, and a little more
+DIPLOE, CORTICAL_BONE, ENAMEL, METAL = 650.0, 1600.0, 2600.0, 3071.0
 EYE, EYE_LENS = 12.0, 90.0
 OEDEMA = 16.0  # between CSF and white matter; [N] 10…14 where it is severe
 

@@ -14,13 +14,13 @@ SPACING = 0.8
 LINE = (np.arange(300) - 149.5) * SPACING
 
 
-def some(kind, count=6, form=None):
+def some(kind, count=6, form=None, subtle=False):
     """(head, bleed, points of a slice through it) of several patients."""
     found = []
     for seed in range(200):
         rng = np.random.default_rng([7, seed])
-        head = replace(Head.draw(rng), tilt=0.0, lean=0.0, rotation=0.0)
-        bleed = draw(kind, head, rng)
+        head = replace(Head.draw(rng), tilt=0.0, lean=0.0, rotation=0.0, skew=0.0, size=1.0, offset=(0.0, 0.0))
+        bleed = draw(kind, head, rng, subtle=subtle)
         if form and bleed.form != form:
             continue
         low, high = bleed.slices_mm
@@ -58,7 +58,7 @@ def test_blood_is_as_bright_as_acute_blood_and_inside_the_skull(kind):
             assert BLOOD_RANGE_HU[0] <= np.median(hu[share > 0.95]) <= BLOOD_RANGE_HU[1]
             assert np.median(hu[share > 0.95]) == pytest.approx(bleed.hu, abs=3)
     assert seen >= 3
-    assert bright >= 3
+    assert bright >= (1 if kind == "subarachnoid" else 3)
 
 
 def test_epidural_is_a_lens_against_the_skull():
@@ -67,7 +67,7 @@ def test_epidural_is_a_lens_against_the_skull():
         blood = share > 0.5
         depth = -f.cavity[blood]
         assert depth.min() < 1.2, "it touches the inner table"
-        assert 0.7 * bleed.thickness < depth.max() < 1.1 * bleed.thickness
+        assert 0.6 * bleed.thickness < depth.max() < 1.1 * bleed.thickness
         # Biconvex: deepest near the middle of the lens, and thin at its ends.
         x, y = f.x[blood], f.y[blood]
         middle = np.hypot(x - bleed.centre[0], y - bleed.centre[1])
@@ -123,7 +123,7 @@ def test_subarachnoid_keeps_to_the_csf_around_the_brain():
         share = blood_share(bleed, moved, brain)
         assert (share <= brain.subarachnoid + 1e-6).all()
         assert share.max() > 0.4
-        assert area_mm2(share > 0.3) > 50
+        assert area_mm2(share > 0.3) > 25
         away = np.sqrt(sum((p - c) ** 2 for p, c in zip((f.x, f.y, f.z), bleed.centre, strict=True)))
         assert away[share > 0.3].max() < bleed.size
 
@@ -135,8 +135,8 @@ def test_intraventricular_keeps_to_the_ventricles_and_sinks_to_the_back(form):
         brain = draw_brain(moved)
         share = blood_share(bleed, moved, brain)
         wet, dry = share > 0.5, (brain.ventricles < -1) & (share < 0.1)
-        assert area_mm2(wet) > 100
-        assert area_mm2(dry) > 30
+        assert area_mm2(wet) > 40
+        assert area_mm2(dry) > 20
         assert brain.ventricles[wet].max() < 1.3
         if form == "layer":  # in both ventricles, up to a level
             assert moved.by[wet].min() > bleed.centre[1] - 1
@@ -145,7 +145,7 @@ def test_intraventricular_keeps_to_the_ventricles_and_sinks_to_the_back(form):
             own = bleed.side * moved.bx
             assert moved.by[wet].min() > bleed.centre[1] - 1
             assert own[wet].min() > -2.1
-            assert area_mm2(dry & (own < -3)) > 100
+            assert area_mm2(dry & (own < -3)) > 20
             assert not (dry & (own > 3) & (moved.by > bleed.centre[1] + 8)).any()
 
 

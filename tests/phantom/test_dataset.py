@@ -135,7 +135,7 @@ def test_padding_comes_out_as_on_real_scanners(quirky):
     assert {-3024, -2048, -1024} <= lowest
 
 
-def test_patients_have_twenty_to_forty_neighbouring_slices(quirky):
+def test_patients_have_neighbouring_slices(quirky):
     patients = {}
     for row in read_truth(quirky):
         patients.setdefault(row.patient_id, []).append(row)
@@ -160,8 +160,8 @@ def test_the_same_bytes_for_any_number_of_workers_and_none_for_another_seed(tmp_
         make_phantom(tmp_path / name, 50, seed=seed, workers=workers)
     one, three, other = (contents(tmp_path / name) for name in ("one", "three", "other"))
     assert one == three
-    assert len(one) == 53
-    assert not set(one) & set(other) - {"stage_2_train.csv", "truth.csv", "phantom.json"}
+    assert len(one) == 54
+    assert not set(one) & set(other) - {"stage_2_train.csv", "truth.csv", "phantom.json", "variety.png"}
 
 
 class Killed(BaseException):

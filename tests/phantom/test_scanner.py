@@ -27,7 +27,7 @@ def circle():
 
 def upright(seed=0, **settings):
     rng = np.random.default_rng(seed)
-    head = replace(Head.draw(rng), rotation=0.0, tilt=0.0, lean=0.0, offset=(0.0, 0.0), calcified=())
+    head = replace(Head.draw(rng), rotation=0.0, tilt=0.0, lean=0.0, offset=(0.0, 0.0), skew=0.0, size=1.0)
     return head, replace(Scanner.draw(rng), **settings)
 
 
@@ -100,16 +100,16 @@ def test_two_scans_of_a_head_differ_by_the_scanners_noise():
         assert difference.std() / 2**0.5 == pytest.approx(scanner.noise_hu, rel=0.1)
 
 
-@pytest.mark.parametrize("table", ["cradle", "bed", "sides"])
-def test_the_headrest_shows_beside_or_below_the_head(table):
-    head, scanner = upright(table=table, spacing_mm=0.488281)
+@pytest.mark.parametrize("rest", ["cradle", "bed", "sides", "cup", "pillow"])
+def test_the_headrest_shows_beside_or_below_the_head(rest):
+    head, scanner = upright(rest=rest, spacing_mm=0.488281)
     hu, _ = scan(head, [], scanner, 20.0, 5.0, np.random.default_rng(0))
     line = (np.arange(512) - 255.5) * 0.488281
     away = fields(head, line, line, 20.0, 5.0).vault > head.skull_mm + head.scalp_mm + 5
-    rows, columns = np.nonzero(away & (hu > 0))
+    rows, columns = np.nonzero(away & (hu > -900))  # foam, or a thin shell, blurred
     assert len(rows) > 200
-    assert line[rows].min() > 15
-    if table == "sides":
+    assert line[rows].min() > -10
+    if rest == "sides":
         assert (np.abs(np.abs(line[columns]) - 98) < 4).all()
 
 
