@@ -12,18 +12,18 @@ from jax.scipy.ndimage import map_coordinates
 from ich_jax.paper.windowing import BRAIN, SUBDURAL, hu_to_rgb, window_limits
 
 # Between which two values each is drawn, uniformly. Another head, and how it lies:
-TURN_DEGREES = (-25, 25)
-LOG_SCALE = (np.log(0.8), np.log(1.3))
-LOG_ASPECT = (-np.log(1.08), np.log(1.08))  # of height to width
-SHEAR = (-0.05, 0.05)
-SHIFT = (-0.08, 0.08)  # of the image's side
+TURN_DEGREES = (-15, 15)
+LOG_SCALE = (np.log(0.9), np.log(1.15))
+LOG_ASPECT = (-np.log(1.04), np.log(1.04))  # of height to width
+SHEAR = (-0.03, 0.03)
+SHIFT = (-0.06, 0.06)  # of the image's side
 FLIPPED = 0.5  # how often; a patient has two sides
 # Another scanner:
-BLUR = (-0.3, 1)  # share of a 3×3 mean; below 0 it sharpens
-GAIN = (0.85, 1.15)  # of Hounsfield units (HU), about the brain window's level
-OFFSET_HU = (-4, 4)
-SHADING_HU = (-1.5, 1.5)  # at the edge: downwards, to the right, and round about, as from beam hardening
-NOISE_HU = (0, 4)  # standard deviation
+BLUR = (-0.2, 0.5)  # share of a 3×3 mean; below 0 it sharpens
+GAIN = (0.92, 1.08)  # of Hounsfield units (HU), about the brain window's level
+OFFSET_HU = (-3, 3)
+SHADING_HU = (-1, 1)  # at the edge: downwards, to the right, and round about, as from beam hardening
+NOISE_HU = (0, 1.5)  # standard deviation
 BRAIN_ONLY = 0.25  # another export: how often no more than the brain window was kept
 
 
