@@ -10,7 +10,7 @@
 # other eight take that way apart, one section of the paper each.
 #
 # > **As it comes, everything you see here is a phantom**: synthetic heads, drawn by code, because nobody can ship 180 GB
-# > of real scans. It is for learning. Nothing that is marked PHANTOM says anything about a real patient.
+# > of real scans. It is for learning. Nothing that is marked PHANTOM is fit to judge a real patient by.
 # >
 # > **You have RSNA's data?** With `ICH_JAX_DATA=data/prepared` in the environment, all nine tutorials run on that
 # > prepared folder, with the paper's own settings, and name the data wherever they show a result;
@@ -87,7 +87,7 @@ table(
 
 # %% [markdown]
 # Where exactly is the blood? On real scans a radiologist has to draw its outline. A phantom can simply be drawn twice,
-# once with its bleed and once without, and the difference is the answer; `blood_of`, in `common.py`, does that.
+# the second time with far brighter blood, and the difference is the answer; `blood_of`, in `common.py`, does that.
 
 # %%
 slices = phantom()
@@ -97,8 +97,6 @@ for column, (name, row) in enumerate(largest.items()):
     hu = read_slice(slices / "stage_2_train" / f"{row.image_id}.dcm").hu
     for axes in panels[:, column]:
         axes.imshow(apply_window(hu, *BRAIN), cmap="gray", vmin=0, vmax=255)
-        axes.set_xlim(70, 440)
-        axes.set_ylim(470, 40)
         axes.set_axis_off()
     panels[1, column].contour(blood_of(row.image_id), [0.5], colors="white", linewidths=1.2)
     panels[0, column].set_title(name, fontsize=10)
@@ -140,8 +138,6 @@ figure = Figure(figsize=(9, 2.3), layout="constrained")
 for axes, (name, row) in zip(figure.subplots(1, 5), smallest.items(), strict=True):
     hu = read_slice(slices / "stage_2_train" / f"{row.image_id}.dcm").hu
     axes.imshow(apply_window(hu, *BRAIN), cmap="gray", vmin=0, vmax=255)
-    axes.set_xlim(70, 440)
-    axes.set_ylim(470, 40)
     axes.set_title(f"{name}\n{getattr(row, f'{name}_mm2'):.0f} mm²", fontsize=9)
     axes.set_axis_off()
 show(
@@ -249,8 +245,8 @@ table(
 # %% [markdown]
 # <details><summary><b>Answer 2</b></summary>
 #
-# `blood_of` is true where the slice is as bright as blood and brighter than the same head without bleeds. The faint
-# edge of a bleed, mixed with brain, stays outside the line.
+# `blood_of` is true where at least half of a pixel is blood. The faint edge of a bleed, mixed with brain, stays outside
+# the line.
 # </details>
 
 # %% jupyter={"source_hidden": true}

@@ -227,7 +227,7 @@ table(header, rows)
 # | Does it work on new patients? | not tested: split by image | `--split patient` |
 # | Is the measure the right one? | accuracy, weighted means; nine slices in ten are 'none' | balanced accuracy, sensitivity, intervals |
 # | Does it find what matters most? | proposed network: sees 64 % of the hemorrhages (Table 6) | the same question, on a phantom |
-# | Does it work in another hospital, on another scanner? | not tested | not testable with a phantom |
+# | Does it work in another hospital, on another scanner? | not tested | a network that has seen phantoms only, [on real slices](../docs/phantom.md) |
 # | Are its labels right? | one label a slice; slices with several types (30 % of the positive ones) left out | — |
 # | Does a reader with it do better than one without? | not asked | — |
 #

@@ -197,3 +197,15 @@ def test_from_real_slices_to_predictions(rsna_sample, tmp_path, capsys):
     assert {Path(one["file"]).name: one["probabilities"] for one in from_files["slices"]} == {
         Path(one["file"]).name: one["probabilities"] for one in from_zip["slices"]
     }
+
+
+def test_what_is_said_of_networks_that_saw_phantoms_only_was_measured():
+    results = Path(__file__).parents[2] / "benchmarks" / "results" / "amd-epyc-2-cores.json"
+    found = json.loads(results.read_text(encoding="utf-8"))["transfer"]
+    auc = found["auc"]["any"]
+    low, high = auc["interval_of_mean"]
+    said = f"AUC of any {auc['mean']:.3f} (95 % interval {low:.3f} to {high:.3f})"
+    assert said in predict.PHANTOM_NETWORK
+    assert f"{found['slices']} real slices, {auc['positive']} of them" in predict.PHANTOM_NETWORK
+    assert found["trained_on"].startswith("PHANTOM")
+    assert "PHANTOM" not in found["data"]
