@@ -11,8 +11,8 @@ from ich_jax.plumbing.command import InputError, run_command
 
 # Of three networks of `make train`, by `python -m benchmarks.transfer`; a test compares with benchmarks/results/.
 PHANTOM_NETWORK = (
-    "trained on a PHANTOM, synthetic slices only. Networks of its kind were asked about 26 real slices, 9 of them with a "
-    "hemorrhage: AUC of any 0.959 (95 % interval 0.884 to 1.000), see docs/phantom.md. Never for diagnosis"
+    "trained on a PHANTOM, synthetic slices only. Networks of its kind were asked about 26 real slices, 9 of them with "
+    "a hemorrhage: AUC of any 0.959 (95 % interval 0.884 to 1.000), see docs/phantom.md. Never for diagnosis"
 )
 
 

@@ -6,6 +6,7 @@ import pydicom
 import pytest
 
 from ich_jax.data.dicom import read_slice, read_stored
+from ich_jax.phantom.bleeds import render
 from ich_jax.phantom.head import Head, fields
 from ich_jax.phantom.scanner import FORMATS, RARE_FORMATS, Identity, Scanner, scan, store, to_dicom
 
@@ -122,3 +123,21 @@ def test_an_odd_shape_shows_the_same_head():
         spacing = 0.46875 * 512 / max(shape)
         areas = [np.count_nonzero(one > 300) * step**2 for one, step in ((usual, 0.46875), (hu, spacing))]
         assert areas[1] == pytest.approx(areas[0], rel=0.03)
+
+
+def test_a_slice_through_the_tip_of_the_cavity_is_no_error():
+    """Somewhere below the crown a slice cuts only a pixel or two of what is inside the skull."""
+    head, _ = upright()
+    line = np.arange(-60, 60, 0.46875)
+
+    def rows(height):
+        return (fields(head, line, line, height, 5.0).cavity < 1.5).any(axis=1).sum()
+
+    below, above = head.height - 5, head.height + 10
+    assert rows(below) > 2
+    assert rows(above) == 0
+    while not 0 < rows(height := (below + above) / 2) <= 2:
+        below, above = (height, above) if rows(height) else (below, height)
+    hu, areas = render(fields(head, line, line, height, 5.0), [], 0.2)
+    assert hu.max() > 1000
+    assert areas == {}
