@@ -214,7 +214,7 @@ table(("split", *PARTS, "test slices whose patient is in training"), rows)
 # $$d(a, b)^2 = \sum_i (a_i - b_i)^2 = \lVert a \rVert^2 + \lVert b \rVert^2 - 2\, a \cdot b .$$
 
 # That compares every test slice with every training slice: for all of RSNA, 65 billion pairs. So it is done for the
-# slices of at most 200 patients, drawn at random (the phantom has fewer; all of them are used), which are split anew.
+# slices of at most 200 patients, drawn at random, which are split anew.
 # And the images are shrunk a hundred at a time, so that they need not fit into memory.
 
 # %%
