@@ -47,19 +47,20 @@ def main(argv: list[str] | None = None) -> dict:
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM", help="(default: all)")
     parser.add_argument("--seeds", type=int, default=3, help="(default: %(default)s)")
     parser.add_argument("--slices", type=int, default=DEFAULT["slices"], help="of each phantom (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--json", type=Path, help="folder to write <device>.json into")
     args = parser.parse_args(argv)
     print(f"trained on PHANTOM slices; {describe_machine()}; never for diagnosis", flush=True)
     shifted = args.out / "shifted"
-    make_phantom(shifted, **SHIFTED, workers=os.cpu_count() or 1)
+    make_phantom(shifted, **SHIFTED, workers=args.workers)
     asked = {"shifted PHANTOM": shifted} | {str(path.name): path for path in args.sources}
     result = {"slices": args.slices, "seeds": args.seeds, "arms": {}}
     for arm in args.arms:
-        runs = [_train(args.out, arm, seed, args.slices) for seed in range(args.seeds)]
+        runs = [_train(args.out, arm, seed, args.slices, args.workers) for seed in range(args.seeds)]
         found = result["arms"][arm] = _describe(runs)
         for name, path in asked.items():
             for brain_only in (False, True):
-                answers = ask(runs, open_source(path), brain_only, workers=os.cpu_count() or 1)
+                answers = ask(runs, open_source(path), brain_only, args.workers)
                 found[f"AUC of any, {name}{', brain window only' if brain_only else ''}"] = measure(answers)["auc"][
                     "any"
                 ]["values"]
@@ -71,14 +72,13 @@ def main(argv: list[str] | None = None) -> dict:
     return result
 
 
-def _train(out: Path, arm: str, seed: int, slices: int) -> Run:
+def _train(out: Path, arm: str, seed: int, slices: int, workers: int) -> Run:
     without, changes = ARMS[arm]
     folder = out / f"{arm.replace(' ', '-')}-{seed}"
     if (folder / "metrics.json").exists():
         return open_run(folder)
     data = out / f"phantom{'-without-' + without if without else ''}"
     if not (data / "prepared" / "prepare.json").exists():
-        workers = os.cpu_count() or 1
         make_phantom(data / "kaggle", slices, DEFAULT["seed"], DEFAULT["prevalence"], workers, without=without)
         prepare(open_source(data / "kaggle"), data / "prepared", DEFAULT_IMAGE_SIZE, workers)
         shutil.rmtree(data / "kaggle")  # 1.8 GB
