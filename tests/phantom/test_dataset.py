@@ -37,9 +37,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def quirky(tmp_path_factory) -> Path:
-    """400 slices with every quirk."""
+    """300 slices with every quirk."""
     out = tmp_path_factory.mktemp("phantom") / "quirky"
-    make_phantom(out, 400, seed=3, workers=2)
+    make_phantom(out, 300, seed=3, workers=2)
     return out
 
 
@@ -61,7 +61,7 @@ def test_prepare_agrees_with_the_truth_to_the_slice(quirky, prepared):
         accepted = {row["image_id"]: row for row in csv.DictReader(file)}
     with open(prepared.path / "rejected.csv", newline="", encoding="utf-8") as file:
         rejected = {row["image_id"]: row["reason"] for row in csv.DictReader(file)}
-    assert len(truth) == 400
+    assert len(truth) == 300
     assert accepted.keys() | rejected.keys() == truth.keys()
     assert not accepted.keys() & rejected.keys()
     for image_id, row in truth.items():
@@ -95,7 +95,7 @@ def test_the_labels_say_what_the_truth_says_and_list_four_twice(quirky):
 
 def test_it_has_the_formats_of_rsna_in_proportion(headers):
     count = len(headers)
-    assert count == 400
+    assert count == 300
     intercepts = Counter(float(header.RescaleIntercept) for header in headers.values())
     assert intercepts.keys() == {-1024, -1000, 0}
     assert intercepts[-1000] == round(0.0099 * count)
@@ -238,7 +238,7 @@ def test_with_rsnas_prevalence_always_none_looks_as_strong_as_in_the_paper():
     total = sum(row["total"] for row in table.values())
     for kind, share in PREVALENCE["rsna"].items():
         assert share == pytest.approx(table[kind]["total"] / total, abs=5e-5)
-    assert shares(1500, "rsna")["none"] == pytest.approx(161_217 / 180_180, abs=0.03)
+    assert shares(1200, "rsna")["none"] == pytest.approx(161_217 / 180_180, abs=0.03)
 
 
 def test_the_teaching_mix_has_enough_of_every_type():
