@@ -184,10 +184,10 @@ MUTANTS = (
     Mutant("blood rises in the ventricles", "phantom/bleeds.py", "step_down(-level,", "step_down(level,", BLEEDS),
     Mutant("the lens reaches into the bone", "phantom/bleeds.py", "np.maximum(ball, f.cavity + 0.3)", "ball", BLEEDS),
     Mutant("a blob pulls the brain", "phantom/bleeds.py", "before / distance - 1", "1 - before / distance", BLEEDS),
-    Mutant("no oedema", "phantom/bleeds.py", "if bleed.oedema_mm:", "if False:", BLEEDS),
+    Mutant("no oedema", "phantom/render.py", "if bleed.oedema_mm:", "if False:", BLEEDS),
     Mutant(
         "traces of blood in slices without a label",
-        "phantom/bleeds.py",
+        "phantom/render.py",
         "            continue\n",
         "            pass\n",
         BLEEDS,

@@ -8,7 +8,8 @@ face        below the skull: face, jaw and neck
 shell       skull and scalp around the brain
 brain       what is inside the skull
 clutter     what else is in heads and is no hemorrhage
-bleeds      the five types of hemorrhage, and the finished slice
+bleeds      the five types of hemorrhage
+render      one slice without noise, all of it put together
 scanner     blur, noise and flaws, and RSNA's ways of storing a slice
 patients    who gets which bleed, and the files
 dataset     the whole data set, in RSNA's layout

@@ -1,7 +1,7 @@
 """The five types of hemorrhage, each where anatomy puts it (paper: Giriş, Fig. 1).
 
 A bleed is drawn once for its patient, in the head's own coordinates, so neighbouring slices cut the same one. What it
-covers in a slice is a share of each pixel, 0…1, which is then painted with blood.
+covers in a slice is a share of each pixel, 0…1, which `render` then paints with blood.
 
     epidural          between skull and dura: a lens bulging into the brain, sharp, held by the sutures
     subdural          beneath the dura: a crescent along the convexity, past the sutures; or along falx or tentorium
@@ -15,15 +15,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ich_jax.phantom.brain import Brain, draw_brain, falx_distance, tentorium_distances
-from ich_jax.phantom.clutter import NO_CLUTTER, Clutter, draw_around, draw_in_brain
+from ich_jax.phantom.brain import Brain, falx_distance, tentorium_distances
 from ich_jax.phantom.head import Fields, Head
-from ich_jax.phantom.shapes import Array, Waves, blend, coverage, smooth, step_down
-from ich_jax.phantom.shell import draw_shell
-from ich_jax.phantom.tissues import OEDEMA
-
-VISIBLE = 0.4  # of a pixel; smaller shares of blood do not show
-SMALLEST_MM2 = 70.0  # less visible blood than this is not put into a slice, so that its label is beyond doubt
+from ich_jax.phantom.shapes import Array, Waves, coverage, smooth, step_down
 
 # HU of blood by type: from where it is mixed with CSF or has lain for days to a fresh clot; and how bright only the
 # plain ones are. [B] acute 40…90; blood in CSF starts at CSF's, older blood falls by about 1.5 HU a day to brain's.
@@ -258,49 +252,3 @@ SHARES = {
     "subarachnoid": _subarachnoid,
     "subdural": _subdural,
 }
-
-
-def render(
-    f: Fields, hemorrhages: Sequence[Bleed], pixel_mm2: float, clutter: Clutter = NO_CLUTTER
-) -> tuple[Array, dict[str, float]]:
-    """One slice without noise, and what bleeds in it.
-
-    Args:
-        f: the slice's points, from `head.fields`.
-        hemorrhages: the patient's, of which this slice may cut any.
-        pixel_mm2: area of a pixel.
-        clutter: what else is in this head.
-
-    Returns:
-        (rows, columns) float32 HU; and kind → area of its visible blood in mm², only kinds with at least SMALLEST_MM2.
-    """
-    hu = draw_shell(f)
-    draw_around(hu, f, clutter)
-    within = f.cavity < 1.5
-    if not within.any():
-        return hu, {}
-    f, box = f.crop(within)
-    low, high = float(f.z.min()), float(f.z.max())
-    near = [bleed for bleed in hemorrhages if bleed.slices_mm[0] - 12 < high and low < bleed.slices_mm[1] + 12]
-    f = push_aside(near, f)
-    widen = sum((bleed.thickness * nearness(bleed, f) for bleed in near if bleed.kind == "subarachnoid"), np.float32(0))
-    brain = draw_brain(f, widen)
-    draw_in_brain(brain, f, clutter)
-    in_cavity = coverage(f.cavity, f.edge_mm)
-    areas = {}
-    for bleed in near:
-        share = blood_share(bleed, f, brain)
-        visible = share * (in_cavity > 0.9)  # where the slice cuts the skull at a slant, bone outshines blood
-        area = float(visible[visible > VISIBLE].sum()) * pixel_mm2
-        if area < SMALLEST_MM2:
-            continue
-        if bleed.oedema_mm:
-            rim = coverage(np.maximum(blob(bleed, f) - bleed.oedema_mm, f.cavity + 2), 5.0)
-            blend(brain.hu, 0.85 * rim * (1 - brain.subarachnoid) * coverage(-brain.ventricles, 2.0), OEDEMA)
-        clots = bleed.hu + bleed.swirl_hu * smooth(bleed.rough, 2 * f.x, 2 * f.y, 2 * f.z)
-        if bleed.sediment_hu:
-            clots += bleed.sediment_hu * np.clip((f.by - np.float32(bleed.centre[1])) / 8, -1, 1)
-        blend(brain.hu, share, clots)
-        areas[bleed.kind] = areas.get(bleed.kind, 0) + area
-    blend(hu[box], in_cavity, brain.hu)
-    return hu, areas

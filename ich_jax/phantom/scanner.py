@@ -15,10 +15,11 @@ from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittle
 from scipy.ndimage import gaussian_filter
 
 from ich_jax.data.dicom import PHANTOM_MARK
-from ich_jax.phantom.bleeds import Bleed, render
+from ich_jax.phantom.bleeds import Bleed
 from ich_jax.phantom.clutter import NO_CLUTTER, Clutter
 from ich_jax.phantom.domains import DOMAINS, GENERATOR, Domain
 from ich_jax.phantom.head import Fields, Head, fields
+from ich_jax.phantom.render import render
 from ich_jax.phantom.shapes import Array, paint
 from ich_jax.phantom.tissues import AIR, FOAM
 

@@ -5,9 +5,10 @@ import pytest
 
 from ich_jax.paper.printed import TYPES
 from ich_jax.phantom import bleeds
-from ich_jax.phantom.bleeds import SMALLEST_MM2, blood_share, draw, push_aside, render
+from ich_jax.phantom.bleeds import blood_share, draw, push_aside
 from ich_jax.phantom.brain import draw_brain, falx_distance, tentorium_distances
 from ich_jax.phantom.head import Head, fields
+from ich_jax.phantom.render import SMALLEST_MM2, render
 from ich_jax.phantom.tissues import BLOOD_RANGE_HU
 
 SPACING = 0.8

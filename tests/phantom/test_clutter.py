@@ -4,9 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ich_jax.phantom.bleeds import draw, render
+from ich_jax.phantom.bleeds import draw
 from ich_jax.phantom.clutter import CALCIFIED, NO_CLUTTER, SHARES, Clutter, Stroke, draw_around
 from ich_jax.phantom.head import Head, fields
+from ich_jax.phantom.render import render
 from ich_jax.phantom.shapes import Waves
 from ich_jax.phantom.shell import draw_shell
 

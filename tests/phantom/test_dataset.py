@@ -18,10 +18,11 @@ from ich_jax.data.prepared import open_prepared
 from ich_jax.data.preparing import prepare
 from ich_jax.data.source import open_source
 from ich_jax.paper.printed import table_1
-from ich_jax.phantom import __main__, bleeds, dataset
+from ich_jax.phantom import __main__, dataset
 from ich_jax.phantom.dataset import make_phantom, read_truth
 from ich_jax.phantom.head import fields
 from ich_jax.phantom.patients import PREVALENCE, SLICES_PER_PATIENT, plan
+from ich_jax.phantom.render import SMALLEST_MM2, render
 from ich_jax.plumbing.command import InputError
 from ich_jax.training.config import PRESETS
 
@@ -88,7 +89,7 @@ def test_the_labels_say_what_the_truth_says_and_list_four_twice(quirky):
             assert labels.image_class[row.image_id] == row.types
         for kind in TYPES:
             area = getattr(row, f"{kind}_mm2")
-            assert (area >= bleeds.SMALLEST_MM2) == (kind in row.kinds)
+            assert (area >= SMALLEST_MM2) == (kind in row.kinds)
     assert len(labels.duplicates) == 4
     assert {labels.image_class[image_id] for image_id in labels.duplicates} == {"none"}
 
@@ -227,7 +228,7 @@ def shares(slices: int, prevalence: str) -> dict[str, float]:
     for patient in plan(slices, 0, prevalence):
         for one in patient.slices:
             points = fields(patient.head, line, line, one.height_mm, patient.slice_mm)
-            _, areas = bleeds.render(points, patient.bleeds, 4.0)
+            _, areas = render(points, patient.bleeds, 4.0)
             counts["+".join(areas) or "none"] += 1
     single = {kind: counts[kind] for kind in ("none", *TYPES)}
     return {kind: count / sum(single.values()) for kind, count in single.items()}

@@ -6,8 +6,8 @@ import pydicom
 import pytest
 
 from ich_jax.data.dicom import read_slice, read_stored
-from ich_jax.phantom.bleeds import render
 from ich_jax.phantom.head import Head, fields
+from ich_jax.phantom.render import render
 from ich_jax.phantom.scanner import FORMATS, RARE_FORMATS, Identity, Scanner, scan, store, to_dicom
 
 EVERY_FORMAT = [*FORMATS, *(fmt for fmt, _ in RARE_FORMATS)]
