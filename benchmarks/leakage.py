@@ -2,8 +2,9 @@
 
 Slices of one patient resemble each other and share their bleed. Split by image, as in the paper, most test slices have
 neighbours among the training slices; split by patient, none has. The same network is trained under both splits on the
-same data with the same settings, for several seeds, each of which draws new splits, weights and orders. What is
-reported is each split's test result and the difference within a seed, whichever way it falls.
+same data with the same settings, for several seeds, each of which draws new splits, weights and orders. As in the
+paper it is shown every slice as it is: augmentation hides what a network could have remembered. What is reported is
+each split's test result and the difference within a seed, whichever way it falls.
 """
 
 import argparse
@@ -34,7 +35,7 @@ def main(argv: list[str] | None = None) -> dict:
     if args.seeds < 2:
         parser.error("--seeds must be at least 2: one difference has no spread")
     prepared = open_prepared(args.data or phantom_data())
-    changes = {"epochs": args.epochs} if args.epochs else {}
+    changes = {"augment": False} | ({"epochs": args.epochs} if args.epochs else {})
     print(f"{prepared.title}: {len(prepared.classes):,} slices, {args.seeds} seeds; {describe_machine()}", flush=True)
     found = {split: {name: [] for name in METRICS} for split in SPLITS}
     for seed in range(args.seeds):
