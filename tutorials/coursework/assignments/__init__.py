@@ -1,0 +1,5 @@
+"""The seven assignments, in their order: what each check looks at, and what it is worth."""
+
+from tutorials.coursework.assignments.windowing import windowing
+
+ASSIGNMENTS = {one.name: one for one in (windowing,)}

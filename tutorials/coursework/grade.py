@@ -1,0 +1,189 @@
+"""`python -m tutorials.coursework.grade`: points for a folder of one's own, or for a class of submissions.
+
+python -m tutorials.coursework.grade --work my_folder
+python -m tutorials.coursework.grade SUBMISSIONS --out points.csv --seed 4711
+"""
+
+import argparse
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ich_jax.plumbing.command import InputError, run_command
+from ich_jax.plumbing.files import write_csv, write_json
+from tutorials.coursework.assignments import ASSIGNMENTS
+from tutorials.coursework.marking import PRACTICE_SEED, as_numbers, as_text
+from tutorials.coursework.sandbox import Bounds, Submission
+
+
+def main(argv: list[str] | None = None) -> dict:
+    parser = argparse.ArgumentParser(
+        prog="python -m tutorials.coursework.grade",
+        description="Points and reasons, for one folder or for a class.",
+    )
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        metavar="SUBMISSIONS",
+        help="a folder with one for each student",
+    )
+    parser.add_argument(
+        "--work", type=Path, help="a folder of one's own, with windowing.py and the others"
+    )
+    parser.add_argument(
+        "--out", type=Path, help="CSV of a class's points; the reasons go into a .json beside it"
+    )
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=PRACTICE_SEED,
+        help="for the drawn cases (default: for practice)",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=ASSIGNMENTS,
+        metavar="NAME",
+        help="(default: what was handed in)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=Bounds().seconds,
+        help="an assignment (default: %(default)g)",
+    )
+    parser.add_argument(
+        "--memory", type=float, default=4, help="GB a process (default: %(default)g)"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="at once (default: all cores)"
+    )
+    args = parser.parse_args(argv)
+    if (args.folder is None) == (args.work is None):
+        parser.error("give either a folder of submissions or --work with one's own")
+    if args.folder and (args.out is None or args.out.suffix != ".csv"):
+        parser.error("a folder of submissions needs --out with a name that ends in .csv")
+    if args.seed < 0 or args.seconds <= 0 or args.memory <= 0 or args.workers < 1:
+        parser.error("--seed must be 0 or above, --seconds, --memory and --workers above 0")
+    bounds = bounds_of(args.seconds, args.memory)
+    if args.work:
+        found = grade(args.work, args.seed, args.only or handed_in([args.work]), bounds)
+        print("\n\n".join(as_text(name, one) for name, one in found.items()))
+        path = args.work.with_name(f"{args.work.resolve().name}-points.json")
+        write_json(path, {"seed": args.seed, "assignments": found})
+        print(f"\n{_total(found)}; {path}")
+        return found
+    return grade_class(args.folder, args.out, args.seed, args.only, bounds, args.workers)
+
+
+def bounds_of(seconds: float, gigabytes: float) -> Bounds:
+    usual = Bounds()
+    return Bounds(
+        min(usual.call_seconds, seconds),
+        min(usual.load_seconds, seconds),
+        seconds,
+        int(gigabytes * 2**30),
+    )
+
+
+def handed_in(folders: list[Path]) -> list[str]:
+    """The assignments of which at least one folder has a file. Raises InputError if there is none."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder")
+    names = [
+        name
+        for name in ASSIGNMENTS
+        if any(os.path.lexists(folder / f"{name}.py") for folder in folders)
+    ]
+    if not names:
+        where = folders[0] if len(folders) == 1 else folders[0].parent
+        raise InputError(f"{where}: no assignment in it, such as {next(iter(ASSIGNMENTS))}.py")
+    return names
+
+
+def grade(
+    folder: Path,
+    seed: int,
+    names: list[str],
+    bounds: Bounds = Bounds(),
+    closed: tuple[Path, ...] = (),
+) -> dict:
+    """Mark one student's folder, each assignment in a process of its own.
+
+    Returns:
+        {assignment: as `as_numbers` in marking.py, and "remarks": [what else was seen]}.
+    """
+    found = {}
+    for name in names:
+        with Submission(folder / f"{name}.py", bounds, closed) as submission:
+            found[name] = as_numbers(ASSIGNMENTS[name].mark(submission, seed))
+            found[name]["remarks"] = list(dict.fromkeys(submission.remarks))
+    return found
+
+
+def grade_class(
+    folder: Path, out: Path, seed: int, only: list[str] | None, bounds: Bounds, workers: int = 1
+) -> dict[str, dict]:
+    """Mark every folder in `folder`; writes a row a student into `out` and every reason into the .json beside it."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    students = sorted(
+        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
+    )
+    if not students:
+        raise InputError(f"{folder}: holds no folder; each student's work goes into one of its own")
+    names = only or handed_in(students)
+    found: dict[str, dict] = {}
+    # Threads: they only wait for the submissions' own processes.
+    with (
+        ThreadPoolExecutor(workers) as pool,
+        tqdm(total=len(students), unit="student", disable=None) as bar,
+    ):
+        tasks = [
+            (path, pool.submit(grade, path, seed, names, bounds, (folder,))) for path in students
+        ]
+        try:
+            for path, task in tasks:
+                found[path.name] = task.result()
+                bar.update()
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    header = ("student", *names, "points", "of")
+    rows = [
+        (
+            _cell(student),
+            *(f"{one[name]['points']:g}" for name in names),
+            *map("{:g}".format, _sums(one)),
+        )
+        for student, one in found.items()
+    ]
+    write_csv(out, header, rows)
+    reasons = out.with_suffix(".json")
+    write_json(reasons, {"seed": seed, "students": found})
+    for student, one in found.items():
+        print(f"{student}: {_total(one)}")
+    print(f"{out}; the reasons: {reasons}")
+    return found
+
+
+def _sums(found: dict) -> tuple[float, float]:
+    return sum(one["points"] for one in found.values()), sum(one["of"] for one in found.values())
+
+
+def _total(found: dict) -> str:
+    points, of = _sums(found)
+    return f"{points:g} of {of:g} points"
+
+
+def _cell(text: str) -> str:
+    """A name for a spreadsheet, which would take one that begins like this for a formula."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+
+
+if __name__ == "__main__":
+    run_command(main)
