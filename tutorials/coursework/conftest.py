@@ -39,9 +39,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         raise pytest.UsageError(str(error)) from None
     checks = [(name, check) for name in names for check in ASSIGNMENTS[name].checks]
     ids = [f"{name}-{check.function}: {check.what}" for name, check in checks]
-    metafunc.parametrize(
-        ("submission", "check"), checks, ids=ids, indirect=["submission"], scope="module"
-    )
+    metafunc.parametrize(("submission", "check"), checks, ids=ids, indirect=["submission"], scope="module")
 
 
 @pytest.fixture(scope="module")

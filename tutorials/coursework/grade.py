@@ -15,7 +15,7 @@ from ich_jax.plumbing.command import InputError, run_command
 from ich_jax.plumbing.files import write_csv, write_json
 from tutorials.coursework.assignments import ASSIGNMENTS
 from tutorials.coursework.marking import PRACTICE_SEED, as_numbers, as_text
-from tutorials.coursework.sandbox import Bounds, Submission
+from tutorials.coursework.sandbox import USUAL, Bounds, Submission
 
 
 def main(argv: list[str] | None = None) -> dict:
@@ -30,12 +30,8 @@ def main(argv: list[str] | None = None) -> dict:
         metavar="SUBMISSIONS",
         help="a folder with one for each student",
     )
-    parser.add_argument(
-        "--work", type=Path, help="a folder of one's own, with windowing.py and the others"
-    )
-    parser.add_argument(
-        "--out", type=Path, help="CSV of a class's points; the reasons go into a .json beside it"
-    )
+    parser.add_argument("--work", type=Path, help="a folder of one's own, with windowing.py and the others")
+    parser.add_argument("--out", type=Path, help="CSV of a class's points; the reasons go into a .json beside it")
     parser.add_argument(
         "--seed",
         type=int,
@@ -52,15 +48,11 @@ def main(argv: list[str] | None = None) -> dict:
     parser.add_argument(
         "--seconds",
         type=float,
-        default=Bounds().seconds,
+        default=USUAL.seconds,
         help="an assignment (default: %(default)g)",
     )
-    parser.add_argument(
-        "--memory", type=float, default=4, help="GB a process (default: %(default)g)"
-    )
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="at once (default: all cores)"
-    )
+    parser.add_argument("--memory", type=float, default=4, help="GB a process (default: %(default)g)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="at once (default: all cores)")
     args = parser.parse_args(argv)
     if (args.folder is None) == (args.work is None):
         parser.error("give either a folder of submissions or --work with one's own")
@@ -94,11 +86,7 @@ def handed_in(folders: list[Path]) -> list[str]:
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder")
-    names = [
-        name
-        for name in ASSIGNMENTS
-        if any(os.path.lexists(folder / f"{name}.py") for folder in folders)
-    ]
+    names = [name for name in ASSIGNMENTS if any(os.path.lexists(folder / f"{name}.py") for folder in folders)]
     if not names:
         where = folders[0] if len(folders) == 1 else folders[0].parent
         raise InputError(f"{where}: no assignment in it, such as {next(iter(ASSIGNMENTS))}.py")
@@ -109,7 +97,7 @@ def grade(
     folder: Path,
     seed: int,
     names: list[str],
-    bounds: Bounds = Bounds(),
+    bounds: Bounds = USUAL,
     closed: tuple[Path, ...] = (),
 ) -> dict:
     """Mark one student's folder, each assignment in a process of its own.
@@ -131,9 +119,7 @@ def grade_class(
     """Mark every folder in `folder`; writes a row a student into `out` and every reason into the .json beside it."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    students = sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")
-    )
+    students = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     if not students:
         raise InputError(f"{folder}: holds no folder; each student's work goes into one of its own")
     names = only or handed_in(students)
@@ -143,9 +129,7 @@ def grade_class(
         ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(students), unit="student", disable=None) as bar,
     ):
-        tasks = [
-            (path, pool.submit(grade, path, seed, names, bounds, (folder,))) for path in students
-        ]
+        tasks = [(path, pool.submit(grade, path, seed, names, bounds, (folder,))) for path in students]
         try:
             for path, task in tasks:
                 found[path.name] = task.result()

@@ -52,9 +52,7 @@ class Ask:
         """The value of one call. Raises Lost if there is none, or if the function did what it may not."""
         answer = self._functions.call(function, arguments, jit)
         if answer.deeds:
-            raise Lost(
-                f"{_call(function, arguments)}: {' and '.join(answer.deeds)}; that is not allowed"
-            )
+            raise Lost(f"{_call(function, arguments)}: {' and '.join(answer.deeds)}; that is not allowed")
         if answer.failed:
             own = answer.raised and answer.raised != "NotImplementedError"
             raise Lost(f"{_call(function, arguments)}: {answer.failed}" if own else answer.failed)
@@ -98,13 +96,9 @@ class Ask:
         if answer.failed:
             own = answer.raised and answer.raised != "NotImplementedError"
             raise Lost(
-                f"{_call(function, arguments)} must raise {wanted}, not {answer.failed}"
-                if own
-                else answer.failed
+                f"{_call(function, arguments)} must raise {wanted}, not {answer.failed}" if own else answer.failed
             )
-        raise Lost(
-            f"{_call(function, arguments)} must raise {wanted}, and gives {_short(answer.value)}"
-        )
+        raise Lost(f"{_call(function, arguments)} must raise {wanted}, and gives {_short(answer.value)}")
 
 
 class Check(NamedTuple):
@@ -146,16 +140,12 @@ class Assignment:
 
     def mark(self, functions: Functions, seed: int = PRACTICE_SEED) -> list[Result]:
         """Every check's result. A check's cases depend on the seed and on its own name alone."""
-        return [
-            Result(check, reason_lost(self.name, check, functions, seed)) for check in self.checks
-        ]
+        return [Result(check, reason_lost(self.name, check, functions, seed)) for check in self.checks]
 
 
 def reason_lost(assignment: str, check: Check, functions: Functions, seed: int) -> str:
     """Run one check: "" if its points are won, else why they are lost."""
-    draw = np.random.default_rng(
-        [seed, zlib.crc32(f"{assignment} {check.function} {check.what}".encode())]
-    )
+    draw = np.random.default_rng([seed, zlib.crc32(f"{assignment} {check.function} {check.what}".encode())])
     try:
         check.run(Ask(functions), draw)
     except Lost as lost:
@@ -171,21 +161,13 @@ def difference(found: Any, wanted: Any, tolerance: float = 0, arguments: tuple =
         if not isinstance(found, tuple | list) and not (is_array(found) and found.ndim == 1):
             return f"gives {_short(found)}, not {_short(wanted)}"
         if len(found) != len(wanted):
-            return (
-                f"gives {len(found)} values ({_short(found)}), not {len(wanted)} ({_short(wanted)})"
-            )
-        parts = [
-            difference(one, other, tolerance) for one, other in zip(found, wanted, strict=True)
-        ]
+            return f"gives {len(found)} values ({_short(found)}), not {len(wanted)} ({_short(wanted)})"
+        parts = [difference(one, other, tolerance) for one, other in zip(found, wanted, strict=True)]
         first = next((k for k, part in enumerate(parts) if part), None)
         if first is None:
             return None
         simple = all(not is_array(one) or not one.ndim for one in (*found, *wanted))
-        return (
-            f"gives {_short(found)}, not {_short(wanted)}"
-            if simple
-            else f"in place {first} {parts[first]}"
-        )
+        return f"gives {_short(found)}, not {_short(wanted)}" if simple else f"in place {first} {parts[first]}"
     if isinstance(wanted, dict):
         if not isinstance(found, dict):
             return f"gives {_short(found)}, not a dict"
@@ -205,17 +187,13 @@ def difference(found: Any, wanted: Any, tolerance: float = 0, arguments: tuple =
 def _same(found: Any, wanted: Any, tolerance: float) -> bool:
     number = isinstance(found, int | float) and not isinstance(found, bool)
     if isinstance(wanted, float):
-        return number and bool(
-            np.isclose(found, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
-        )
+        return number and bool(np.isclose(found, wanted, rtol=tolerance, atol=tolerance, equal_nan=True))
     if isinstance(wanted, int) and not isinstance(wanted, bool):
         return number and isinstance(found, int) and found == wanted
     return type(found) is type(wanted) and found == wanted
 
 
-def _array_difference(
-    found: Any, wanted: np.ndarray, tolerance: float, arguments: tuple
-) -> str | None:
+def _array_difference(found: Any, wanted: np.ndarray, tolerance: float, arguments: tuple) -> str | None:
     if not is_array(found):
         return f"gives {_short(found)}, not an array {wanted.shape} of {wanted.dtype}"
     found = np.asarray(found)
@@ -256,9 +234,7 @@ def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, tuple | list | set):
-        inside = ", ".join(_short(one) for one in list(value)[:6]) + (
-            ", …" if len(value) > 6 else ""
-        )
+        inside = ", ".join(_short(one) for one in list(value)[:6]) + (", …" if len(value) > 6 else "")
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:59]}…"

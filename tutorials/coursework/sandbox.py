@@ -50,6 +50,9 @@ class Bounds(NamedTuple):
     memory: int = 4 * 2**30  # bytes of address space, of which JAX takes most
 
 
+USUAL = Bounds()
+
+
 class Answer(NamedTuple):
     """What came of one call."""
 
@@ -69,7 +72,7 @@ class Submission:
         closed: folders, beside this project's, that it may not read.
     """
 
-    def __init__(self, file: Path, bounds: Bounds = Bounds(), closed: tuple[Path, ...] = ()):
+    def __init__(self, file: Path, bounds: Bounds = USUAL, closed: tuple[Path, ...] = ()):
         self._bounds, self._file = bounds, file
         self._closed = [str(path.resolve()) for path in closed]
         self._forbidden, self._path = FORBIDDEN, []
@@ -109,9 +112,7 @@ class Submission:
         if function in self._endless:
             return Answer(failed=f"{function} was not tried again, since it did not end")
         if time.monotonic() > self._end:
-            return Answer(
-                failed=f"not tried: the {self._bounds.seconds:g} seconds for this file were used up"
-            )
+            return Answer(failed=f"not tried: the {self._bounds.seconds:g} seconds for this file were used up")
         if self._process is None:
             self._start()
             if self._given_up:
@@ -126,17 +127,13 @@ class Submission:
         answer = self._wait(self._bounds.call_seconds, function)
         if answer is None:
             self._endless.add(function)
-            return Answer(
-                failed=f"{function} did not end within {self._bounds.call_seconds:g} seconds"
-            )
+            return Answer(failed=f"{function} did not end within {self._bounds.call_seconds:g} seconds")
         return answer
 
     def _copy(self) -> None:
         if self._file.is_symlink() or not self._file.is_file():
             missing = not self._file.exists() and not self._file.is_symlink()
-            self._given_up = (
-                f"{self._file.name} {'was not handed in' if missing else 'is no plain file'}"
-            )
+            self._given_up = f"{self._file.name} {'was not handed in' if missing else 'is no plain file'}"
             return
         for path in sorted(self._file.parent.glob("*.py")):
             if path.is_symlink() or not path.is_file():
@@ -157,11 +154,7 @@ class Submission:
             "memory": self._bounds.memory,
             "seconds": int(self._bounds.seconds) + 10,
         }
-        kept = {
-            name: os.environ[name]
-            for name in ("PATH", "SYSTEMROOT", "LANG", "LC_ALL")
-            if name in os.environ
-        }
+        kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "LC_ALL") if name in os.environ}
         here = dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP", "USERPROFILE"), str(self._scratch))
         # One thread: each takes address space, and forty submissions share the machine.
         alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
@@ -175,9 +168,7 @@ class Submission:
             start_new_session=True,
         )
         self._replies: queue.Queue = queue.Queue()
-        threading.Thread(
-            target=_read, args=(self._process.stdout, self._replies), daemon=True
-        ).start()
+        threading.Thread(target=_read, args=(self._process.stdout, self._replies), daemon=True).start()
         first = self._wait(self._bounds.load_seconds, "")
         if first is None:
             self._given_up = f"importing {self._file.name} did not end within {self._bounds.load_seconds:g} seconds"
@@ -195,13 +186,7 @@ class Submission:
             return None
         if not isinstance(reply, dict):
             code = self._stop(patience=1)
-            how = (
-                f" by signal {-code}"
-                if code and code < 0
-                else f" with exit code {code}"
-                if code
-                else ""
-            )
+            how = f" by signal {-code}" if code and code < 0 else f" with exit code {code}" if code else ""
             return Answer(failed=reply or f"its process ended{how} before it could answer")
         try:
             return self._understood(reply, function)
@@ -213,9 +198,7 @@ class Submission:
         if "functions" in reply:
             self.functions = frozenset(map(str, reply["functions"]))
         if reply["printed"]:
-            self.remarks.append(
-                f"{function or 'importing it'} printed {str(reply['beginning'])[:60]!r}"
-            )
+            self.remarks.append(f"{function or 'importing it'} printed {str(reply['beginning'])[:60]!r}")
         return understood(reply)
 
     def _stop(self, patience: float = 0) -> int | None:
@@ -243,9 +226,7 @@ def understood(reply: dict) -> Answer:
     if "raised" not in reply:
         return Answer(value=decode(reply["value"]), deeds=deeds)
     raised = str(reply["raised"])
-    return Answer(
-        failed=in_words(raised, str(reply["text"]), reply["line"]), raised=raised, deeds=deeds
-    )
+    return Answer(failed=in_words(raised, str(reply["text"]), reply["line"]), raised=raised, deeds=deeds)
 
 
 def in_words(raised: str, text: str, line: int | None) -> str:

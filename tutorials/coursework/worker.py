@@ -23,7 +23,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 DTYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
+    ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)), "float16", "float32", "float64")
+)
 )
 LONGEST_MESSAGE = 64 * 2**20  # bytes
 PRINTS_AT_MOST = 10_000  # characters a call; more are pages that nobody reads
@@ -188,17 +189,13 @@ def _raised(error: BaseException, file: str) -> dict:
 
 
 # What Python reports to an audit hook (PEP 578), and what it is called in the list of lost points.
-_PROGRAMS = "os.system os.exec os.fork os.forkpty os.posix_spawn os.spawn os.startfile pty.spawn subprocess.Popen"
-_NETWORK = "socket.connect socket.bind socket.sendto socket.sendmsg socket.getaddrinfo socket.gethostbyname"
-_SIGNALS = "os.kill os.killpg signal.pthread_kill"
-DEEDS = (
-    dict.fromkeys(_PROGRAMS.split(), "starts another program")
-    | dict.fromkeys(_NETWORK.split(), "uses the network")
-    | dict.fromkeys(_SIGNALS.split(), "sends a signal to a process")
-)
-CHANGES = frozenset(
-    "os.remove os.rename os.rmdir os.mkdir os.link os.symlink os.truncate os.chmod os.chown os.utime".split()
-)
+DEEDS = {
+    "starts another program": "os.system os.exec os.fork os.forkpty os.posix_spawn os.spawn pty.spawn subprocess.Popen",
+    "uses the network": "socket.connect socket.bind socket.sendto socket.sendmsg socket.getaddrinfo",
+    "sends a signal to a process": "os.kill os.killpg signal.pthread_kill",
+}
+DEED_OF = {event: deed for deed, events in DEEDS.items() for event in events.split()}
+CHANGES = {f"os.{what}" for what in ("remove", "rename", "rmdir", "mkdir", "link", "symlink", "truncate", "chmod", "utime")}
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -221,8 +218,8 @@ def watch(scratch: str, closed: list[str], forbidden: list[str], deeds: list[str
         return any(where == folder or where.startswith(folder + os.sep) for folder in folders)
 
     def hook(event: str, arguments: tuple) -> None:
-        if event in DEEDS:
-            refuse(DEEDS[event])
+        if event in DEED_OF:
+            refuse(DEED_OF[event])
         elif event == "import":
             if arguments[0].split(".")[0] in forbidden:
                 refuse(f"imports {arguments[0]}")

@@ -57,9 +57,7 @@ def _(ask: Ask, draw: np.random.Generator) -> None:
     for window in (BRAIN, SUBDURAL, BONE):
         hu = draw.integers(-1100, 3000, (4, 60)).astype(np.int16)
         hu[0] = draw.integers(-20, 200, 60)
-        ask.expect(
-            apply_window(hu, *window), "apply_window", hu, *window, known=_wrong_greys(hu, *window)
-        )
+        ask.expect(apply_window(hu, *window), "apply_window", hu, *window, known=_wrong_greys(hu, *window))
 
 
 @windowing.drawn("apply_window", 1, "HU with fractions, any window, any shape")
@@ -112,9 +110,7 @@ def _(ask: Ask, draw: np.random.Generator) -> None:
 
 @windowing.drawn("lookup_table", 2, "signed values: row 65,535 is for −1")
 def _(ask: Ask, draw: np.random.Generator) -> None:
-    _expect_table(
-        ask, float(draw.choice([0.5, 1.0, 2.0])), -float(draw.integers(0, 1025)), signed=True
-    )
+    _expect_table(ask, float(draw.choice([0.5, 1.0, 2.0])), -float(draw.integers(0, 1025)), signed=True)
 
 
 def _expect_table(ask: Ask, slope: float, intercept: float, signed: bool) -> None:
@@ -148,14 +144,10 @@ def _wrong_greys(hu: np.ndarray, level: float, width: float) -> dict:
     unclipped = np.round((hu.astype(np.float64) - low) * 255 / width)
     return {
         ROUNDED_DOWN: (share * 255).astype(np.uint8),
-        "a half is always rounded up (ties go to even)": np.floor(share * 255 + 0.5).astype(
-            np.uint8
-        ),
+        "a half is always rounded up (ties go to even)": np.floor(share * 255 + 0.5).astype(np.uint8),
         LINEAR: np.round(linear * 255).astype(np.uint8),
         "white is 256": np.minimum(np.round(share * 256), 255).astype(np.uint8),
-        "nothing is clipped, so that what is outside wraps around": unclipped.astype(
-            np.int64
-        ).astype(np.uint8),
+        "nothing is clipped, so that what is outside wraps around": unclipped.astype(np.int64).astype(np.uint8),
     }
 
 
