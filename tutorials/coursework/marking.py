@@ -1,8 +1,8 @@
 """How an assignment is marked: small checks, each worth some points, each with words for whoever loses them.
 
-A check of the part `given` is a fixed example, which the assignment's sheet shows as well. One of the part `drawn` makes
-its own cases from a seed and compares with `ich_jax`: with another seed the cases are others, so the seed is all that
-a lecturer has to keep back.
+A check of the part `given` is a fixed example, which the sheet shows as well. One of the part `drawn` makes its own
+cases from a seed and compares with `ich_jax`: with another seed the cases are others, so the seed is all that a
+lecturer has to keep back.
 """
 
 import zlib
@@ -154,7 +154,7 @@ def reason_lost(assignment: str, check: Check, functions: Functions, seed: int) 
 
 
 def difference(found: Any, wanted: Any, tolerance: float = 0, arguments: tuple = ()) -> str | None:
-    """In words how `found` differs from `wanted`, None if it does not. `arguments`: what an array's places came from."""
+    """In words how `found` differs from `wanted`, None if it does not. `arguments`: what an array was made from."""
     if isinstance(wanted, np.ndarray) and wanted.ndim:
         return _array_difference(found, wanted, tolerance, arguments)
     if isinstance(wanted, tuple | list):

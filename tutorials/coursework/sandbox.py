@@ -2,8 +2,8 @@
 
 What a submission prints, patches or claims cannot change a mark: it returns values, and only the grader, in another
 process, knows which are right. It is bounded in time and memory and, on Linux, has no network. What it may not do is
-refused and named by an audit hook (PEP 578). That keeps out accidents and classroom tricks. It does not keep out someone
-who writes machine code to get past it: grade in a container or a virtual machine if you expect that.
+refused and named by an audit hook (PEP 578). That keeps out accidents and classroom tricks. It does not keep out
+someone who writes machine code to get past it: grade in a container or a virtual machine if you expect that.
 """
 
 import contextlib

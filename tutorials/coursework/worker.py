@@ -22,10 +22,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-DTYPES = frozenset(
-    ("bool", *(f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)), "float16", "float32", "float64")
-)
-)
+_SIZED = [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
+DTYPES = frozenset(["bool", *_SIZED, "float16", "float32", "float64"])
 LONGEST_MESSAGE = 64 * 2**20  # bytes
 PRINTS_AT_MOST = 10_000  # characters a call; more are pages that nobody reads
 
@@ -66,11 +64,7 @@ def decode(value: Any) -> Any:
     if "array" in value:
         if value["dtype"] not in DTYPES:
             raise ValueError(f"an array of {value['dtype']}")
-        array = (
-            np.frombuffer(base64.b64decode(value["array"]), value["dtype"])
-            .reshape(value["shape"])
-            .copy()
-        )
+        array = np.frombuffer(base64.b64decode(value["array"]), value["dtype"]).reshape(value["shape"]).copy()
         if value["jax"]:
             import jax.numpy as jnp
 
@@ -176,11 +170,7 @@ def _has_nan(encoded: list) -> bool:
 
 
 def _raised(error: BaseException, file: str) -> dict:
-    lines = [
-        line
-        for frame, line in traceback.walk_tb(error.__traceback__)
-        if frame.f_code.co_filename == file
-    ]
+    lines = [line for frame, line in traceback.walk_tb(error.__traceback__) if frame.f_code.co_filename == file]
     try:
         text = str(error)[:200]
     except BaseException:  # its author's own __str__
@@ -195,7 +185,8 @@ DEEDS = {
     "sends a signal to a process": "os.kill os.killpg signal.pthread_kill",
 }
 DEED_OF = {event: deed for deed, events in DEEDS.items() for event in events.split()}
-CHANGES = {f"os.{what}" for what in ("remove", "rename", "rmdir", "mkdir", "link", "symlink", "truncate", "chmod", "utime")}
+_CHANGING = ("remove", "rename", "rmdir", "mkdir", "link", "symlink", "truncate", "chmod", "chown", "utime")
+CHANGES = frozenset(f"os.{what}" for what in _CHANGING)
 WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
@@ -229,16 +220,10 @@ def watch(scratch: str, closed: list[str], forbidden: list[str], deeds: list[str
                 return
             if flags & WRITES and not inside(path, [scratch, os.devnull]):
                 refuse(f"writes to {os.fsdecode(path)[:80]}")
-            if inside(path, closed) and not inside(
-                path, [os.path.realpath(__file__)]
-            ):  # a traceback quotes this file
+            if inside(path, closed) and not inside(path, [os.path.realpath(__file__)]):  # a traceback quotes this file
                 refuse(f"reads {os.path.basename(os.fsdecode(path))[:80]}, which is the grader's")
             process = os.fsdecode(path).removeprefix("/proc/").split("/")[0]
-            if (
-                os.fsdecode(path).startswith("/proc/")
-                and process.isdigit()
-                and int(process) != os.getpid()
-            ):
+            if os.fsdecode(path).startswith("/proc/") and process.isdigit() and int(process) != os.getpid():
                 refuse("reads about another process")
         elif event in CHANGES:
             for path in arguments:
