@@ -230,6 +230,13 @@ def watch(scratch: str, closed: list[str], forbidden: list[str], deeds: list[str
                 if isinstance(path, str | bytes | os.PathLike) and not inside(path, [scratch]):
                     refuse(f"changes {os.fsdecode(path)[:80]}")
 
+    class Refuse:
+        """importlib.import_module, of which the hook hears nothing, asks the finders."""
+
+        def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+            hook("import", (name,))
+
+    sys.meta_path.insert(0, Refuse())
     sys.addaudithook(hook)
 
 

@@ -1,0 +1,115 @@
+"""A class of submissions, most of them hostile: each costs its author points and nobody else anything."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ich_jax.plumbing.command import InputError
+from tests.tutorials.coursework.hostile import GOOD, hostile
+from tutorials.coursework import check
+from tutorials.coursework.assignments import ASSIGNMENTS
+from tutorials.coursework.grade import grade, grade_class, main
+from tutorials.coursework.sandbox import HERE, Bounds
+
+ROOT = HERE.parent.parent
+QUICK = Bounds(call_seconds=1.5, load_seconds=3, seconds=8)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither signals nor bounds of memory")
+def test_fifty_hostile_submissions(tmp_path):
+    work, outside = tmp_path / "work", tmp_path / "outside"
+    outside.mkdir()
+    neighbour = work / "a_good_one" / "windowing.py"
+    submissions = hostile(outside, neighbour)
+    assert len(submissions) >= 50
+    for name, source in ({"a_good_one": GOOD} | {name: one.source for name, one in submissions.items()}).items():
+        (work / name).mkdir(parents=True)
+        (work / name / "windowing.py").write_text(source, encoding="utf-8")
+    for name in ("a_folder", "a_link", "a_pipe"):
+        (work / name).mkdir()
+    (work / "a_folder" / "windowing.py").mkdir()
+    (work / "a_link" / "windowing.py").symlink_to("/dev/zero")
+    os.mkfifo(work / "a_pipe" / "windowing.py")
+    (work / "empty").mkdir()
+    before = time.monotonic()
+
+    grade_class(work, tmp_path / "points.csv", 7, ["windowing"], QUICK, workers=2)
+
+    assert time.monotonic() - before < (len(submissions) + 5) * QUICK.seconds, "each has its time and no more"
+    with open(tmp_path / "points.csv", encoding="utf-8", newline="") as file:
+        points = {row["student"].lstrip("'"): float(row["points"]) for row in csv.DictReader(file)}
+    students = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))["students"]
+    assert points.pop("a_good_one") == 12
+    said = {name: json.dumps(one["windowing"], ensure_ascii=False) for name, one in students.items()}
+    for name in ("a_folder", "a_link", "a_pipe"):
+        assert (points.pop(name), "is no plain file" in said[name]) == (0, True)
+    assert (points.pop("empty"), "was not handed in" in said["empty"]) == (0, True)
+    assert points == {name: one.points for name, one in submissions.items()}
+    assert {name for name, one in submissions.items() if one.words not in said[name]} == set()
+    assert neighbour.read_text(encoding="utf-8") == GOOD
+    assert not list(outside.iterdir())
+
+
+def test_all_references_win_all_points_and_the_stubs_none():
+    for folder, share in (("reference", 1), ("stubs", 0)):
+        found = grade(HERE / folder, seed=11, names=list(ASSIGNMENTS))
+        assert {name: one["points"] for name, one in found.items()} == {
+            name: share * one.points for name, one in ASSIGNMENTS.items()
+        }
+        if not share:
+            reasons = [
+                lost["reason"] for one in found.values() for own in one["functions"].values() for lost in own["lost"]
+            ]
+            assert set(reasons) == {"not written yet"}
+
+
+def test_pytest_says_the_same(tmp_path):
+    (tmp_path / "windowing.py").write_text(GOOD.replace("/ 2,", "/ 2 - 1,"), encoding="utf-8")
+    words = [sys.executable, "-m", "pytest", "tutorials/coursework", "--work", str(tmp_path), "-p", "no:cacheprovider"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1, done.stderr
+    found = grade(tmp_path, seed=0, names=["windowing"])["windowing"]
+    assert f"windowing: {found['points']:g} of 12 points" in done.stdout
+    assert "window_limits(40, 80) gives (-1, 80), not (0, 80)" in done.stdout
+
+
+def test_one_folder_by_command(tmp_path, capsys):
+    work = tmp_path / "my work"
+    work.mkdir()
+    (work / "windowing.py").write_text(GOOD, encoding="utf-8")
+    main(["--work", str(work)])
+    assert "12 of 12 points" in capsys.readouterr().out
+    written = json.loads((tmp_path / "my work-points.json").read_text(encoding="utf-8"))
+    assert written["assignments"]["windowing"]["points"] == 12
+
+
+@pytest.mark.parametrize("argument", ["--work", "class"])
+def test_an_empty_folder_is_one_line(tmp_path, argument):
+    words = ["--work", str(tmp_path)] if argument == "--work" else [str(tmp_path), "--out", str(tmp_path / "p.csv")]
+    with pytest.raises(InputError, match=str(tmp_path)):
+        main(words)
+
+
+def test_check_in_a_notebook(capsys):
+    names: dict = {}
+    exec(GOOD, names)
+    assert check("windowing", names)["points"] == 12
+    del names["hu_to_rgb"]
+    assert "there is no function hu_to_rgb here" in str(check("windowing", names))
+    with pytest.raises(KeyError, match="windowing"):
+        check("no such assignment")
+
+
+def test_another_seed_makes_other_cases(tmp_path):
+    def cases(seed: int) -> str:
+        (tmp_path / "windowing.py").write_text("def window_limits(level_hu, width_hu): return 0", encoding="utf-8")
+        return str(grade(tmp_path, seed, ["windowing"])["windowing"]["functions"]["window_limits"])
+
+    assert cases(1) == cases(1)
+    assert cases(1) != cases(2)
