@@ -9,6 +9,7 @@
 #                               on real slices, with the paper's settings, the notebooks into out/tutorials/: DATA is the
 #                               prepared folder (made of SOURCE first if it is not there), RUNS a folder of
 #                               `python -m ich_jax.reproduce --out`; each may be left out
+# make grade WORK=my_folder     points for the assignments of tutorials/coursework/ (SEED=… for other drawn cases)
 # make bench                    benchmarks on this machine, into benchmarks/results/ (more than an hour on two cores)
 # make bench-gpu                the networks on a GPU, beside PyTorch if it is installed: at most eight minutes
 # data/README.md says how to get the real data. DATA is the prepared folder to make or use, OUT the run folder (if none is
@@ -23,6 +24,8 @@ ARGS   ?=
 SOURCE ?=
 ONLY   ?=
 RUNS   ?=
+WORK   ?=
+SEED   ?=
 
 # With an NVIDIA driver the CUDA build of JAX, otherwise the CPU build.
 CUDA := $(if $(shell command -v nvidia-smi 2>/dev/null),-cuda)
@@ -32,7 +35,7 @@ TUTORIALS_REQUIREMENTS := requirements-tutorials$(CUDA).txt
 # XLA takes and returns about 1 GB of memory at every step on a CPU. In huge pages (Linux, glibc) that costs less.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 
-.PHONY: train test test-tutorials check tutorials bench bench-gpu clean
+.PHONY: train test test-tutorials check tutorials grade bench bench-gpu clean
 
 train: $(VENV)/run.done
 ifeq ($(SOURCE),)
@@ -64,6 +67,10 @@ else
 	$(if $(SOURCE),test -e "$(DATA)/prepare.json" || $(PY) -m ich_jax.prepare "$(SOURCE)" --out "$(DATA)")
 	ICH_JAX_DATA="$(DATA)" ICH_JAX_SOURCE="$(SOURCE)" ICH_JAX_RUNS="$(RUNS)" $(PY) tutorials/build.py $(ONLY)
 endif
+
+grade: $(VENV)/run.done
+	$(if $(WORK),,$(error WORK is missing: make grade WORK=the folder with your files))
+	$(PY) -m tutorials.coursework.grade --work "$(WORK)" $(if $(SEED),--seed $(SEED))
 
 bench: BENCH_SOURCE := $(or $(SOURCE),data/phantom/kaggle)
 bench: $(VENV)/run.done
