@@ -12,6 +12,7 @@ from tutorials.coursework.marking import PRACTICE_SEED, Result, as_numbers, as_t
 from tutorials.coursework.sandbox import Submission
 
 collect_ignore = ["stubs", "reference", "assignments"]  # their doctests are the students'
+NAMES = pytest.StashKey[list[str]]()
 RESULTS = pytest.StashKey[dict[str, list[Result]]]()
 
 
@@ -26,17 +27,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    work = config.getoption("--work", None)
+    if work is None:
+        raise pytest.UsageError("give the folder with your files: --work my_folder")
+    try:
+        config.stash[NAMES] = handed_in([work])
+    except InputError as error:
+        raise pytest.UsageError(str(error)) from None
     config.stash[RESULTS] = {}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    work = metafunc.config.getoption("--work")
-    if work is None:
-        raise pytest.UsageError("give the folder with your files: --work my_folder")
-    try:
-        names = handed_in([work])
-    except InputError as error:
-        raise pytest.UsageError(str(error)) from None
+    names = metafunc.config.stash[NAMES]
     checks = [(name, check) for name in names for check in ASSIGNMENTS[name].checks]
     ids = [f"{name}-{check.function}: {check.what}" for name, check in checks]
     metafunc.parametrize(("submission", "check"), checks, ids=ids, indirect=["submission"], scope="module")

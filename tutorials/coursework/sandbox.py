@@ -60,7 +60,6 @@ class Answer(NamedTuple):
     failed: str = ""  # why there is no value, in words
     raised: str = ""  # the exception's name, if there was one
     deeds: tuple[str, ...] = ()  # what it did that it may not
-    printed: str = ""  # the beginning of what it printed
 
 
 class Submission:
@@ -77,10 +76,7 @@ class Submission:
         self._closed = [str(path.resolve()) for path in closed]
         self._forbidden, self._path = FORBIDDEN, []
         if file.resolve().parent == REFERENCE:
-            self._forbidden, self._path = (
-                (),
-                [str(PACKAGE.parent)],
-            )  # these are the answers, made of ich_jax
+            self._forbidden, self._path = (), [str(PACKAGE.parent)]  # these are the answers, made of ich_jax
         else:
             self._closed += [str(HERE.parent), str(PACKAGE)]
         self._process: subprocess.Popen | None = None
@@ -119,11 +115,9 @@ class Submission:
                 return Answer(failed=self._given_up)
         if function not in self.functions:
             return Answer(failed=f"there is no function {function} in {self._file.name}")
-        with contextlib.suppress(OSError):  # it has ended: the answer, which never comes, says so
-            send(
-                self._process.stdin,
-                {"function": function, "arguments": encode(list(arguments)), "jit": jit},
-            )
+        message = {"function": function, "arguments": encode(list(arguments)), "jit": jit}
+        # By a thread: a process that does not read would keep us waiting.
+        threading.Thread(target=_send, args=(self._process.stdin, message), daemon=True).start()
         answer = self._wait(self._bounds.call_seconds, function)
         if answer is None:
             self._endless.add(function)
@@ -157,7 +151,7 @@ class Submission:
         kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT", "LANG", "LC_ALL") if name in os.environ}
         here = dict.fromkeys(("HOME", "TMPDIR", "TEMP", "TMP", "USERPROFILE"), str(self._scratch))
         # One thread: each takes address space, and forty submissions share the machine.
-        alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "JAX_PLATFORMS": "cpu"}
+        alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2", "JAX_PLATFORMS": "cpu"}
         self._process = subprocess.Popen(
             [sys.executable, "-I", str(HERE / "worker.py"), json.dumps(options)],
             stdin=subprocess.PIPE,
@@ -238,6 +232,11 @@ def in_words(raised: str, text: str, line: int | None) -> str:
     if raised == "MemoryError":
         return "it needs more memory than is allowed"
     return f"{raised}{f': {text}' if text else ''}{f' (line {line})' if line else ''}"
+
+
+def _send(pipe: Any, message: dict) -> None:
+    with contextlib.suppress(OSError, ValueError):  # it has ended: the answer, which never comes, says so
+        send(pipe, message)
 
 
 def _read(pipe: Any, replies: queue.Queue) -> None:

@@ -95,7 +95,6 @@ def hostile(outside: Path, neighbour: Path) -> dict[str, Hostile]:
         # eats memory
         "wants_100_gb": in_the_table("return np.ones(10**11, np.uint8)", "more memory than is allowed"),
         "grows": in_the_table("return b''.join(bytes(2**26) for _ in range(10**4))", "more memory than is allowed"),
-        "doubles": in_the_table("found = [0]\nwhile True: found += found", "more memory than is allowed"),
         "answers_with_a_gigabyte": in_the_table("return np.zeros(2**27, np.uint8)", "longer than 64 MB"),
         # ends the process
         "exits": in_the_table("import sys; sys.exit(0)", "sys.exit()"),
@@ -158,6 +157,17 @@ def hostile(outside: Path, neighbour: Path) -> dict[str, Hostile]:
                 except OSError: pass
             """,
             "cannot be read",
+        ),
+        "forges_its_answers": in_the_table(
+            """
+            import json, os
+            message = json.dumps({'value': 12, 'deeds': [], 'printed': 0}).encode()
+            for stream in range(20):
+                try: os.write(stream, (len(message).to_bytes(4, 'big') + message) * 5)
+                except OSError: pass
+            while True: pass
+            """,
+            "gives 12, not an array",
         ),
         # writes where it should not
         "writes": in_the_table(f"open({str(outside / 'mine.txt')!r}, 'w')", "writes to"),
