@@ -25,6 +25,7 @@ import numpy as np
 _SIZED = [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
 DTYPES = frozenset(["bool", *_SIZED, "float16", "float32", "float64"])
 LONGEST_MESSAGE = 64 * 2**20  # bytes
+LARGEST_ARRAY = 16 * 2**20  # bytes
 PRINTS_AT_MOST = 10_000  # characters a call; more are pages that nobody reads
 
 
@@ -45,6 +46,8 @@ def encode(value: Any) -> Any:
         return {kind: [encode(one) for one in value]}
     if isinstance(value, dict):
         return {"dict": [[encode(key), encode(one)] for key, one in value.items()]}
+    if is_array(value) and value.nbytes > LARGEST_ARRAY:
+        return {"foreign": f"array, of {value.nbytes / 1e6:,.0f} MB"}
     if is_array(value) and str(value.dtype) in DTYPES:
         array = np.asarray(value)
         data = base64.b64encode(array.tobytes()).decode("ascii")
