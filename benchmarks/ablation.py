@@ -5,7 +5,8 @@ For each arm a phantom is made and networks with several seeds are trained. Then
 know: a phantom of the domain `shifted`, and each labelled SOURCE, as it is and as if only its brain window had been
 kept.
 
-What is kept in DIR is not made again, so a run that was stopped goes on.
+A part that is left out leaves other draws to the rest, so the same seed gives other patients: arms differ by chance as
+well, as seeds do. Phantoms and networks that are finished in DIR are not made again; stopped, the same command goes on.
 """
 
 import argparse
@@ -21,8 +22,9 @@ from benchmarks.transfer import measure
 from ich_jax.data.preparing import prepare
 from ich_jax.data.source import open_source
 from ich_jax.phantom.dataset import DEFAULT, DEFAULT_IMAGE_SIZE, make_phantom
-from ich_jax.plumbing.command import run_command
-from ich_jax.plumbing.files import read_json
+from ich_jax.phantom.domains import GENERATOR
+from ich_jax.plumbing.command import InputError, run_command
+from ich_jax.plumbing.files import read_json, write_json
 from ich_jax.training.config import preset
 from ich_jax.training.run import Run, open_run, train
 
@@ -46,12 +48,14 @@ def main(argv: list[str] | None = None) -> dict:
     parser.add_argument("--out", type=Path, required=True, help="folder for phantoms and runs")
     parser.add_argument("--arms", nargs="+", choices=ARMS, default=list(ARMS), metavar="ARM", help="(default: all)")
     parser.add_argument("--seeds", type=int, default=3, help="(default: %(default)s)")
-    parser.add_argument("--slices", type=int, default=DEFAULT["slices"], help="of each phantom (default: %(default)s)")
+    parser.add_argument("--slices", type=int, default=DEFAULT["slices"], help="to learn from (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--json", type=Path, help="folder to write <device>.json into")
     args = parser.parse_args(argv)
     print(f"trained on PHANTOM slices; {describe_machine()}; never for diagnosis", flush=True)
+    _require_same(args.out, {"generator": GENERATOR, "slices": args.slices})
     shifted = args.out / "shifted"
+    print(f"shifted PHANTOM to be asked about: {shifted}", flush=True)
     make_phantom(shifted, **SHIFTED, workers=args.workers)
     asked = {"shifted PHANTOM": shifted} | {str(path.name): path for path in args.sources}
     result = {"slices": args.slices, "seeds": args.seeds, "arms": {}}
@@ -64,12 +68,19 @@ def main(argv: list[str] | None = None) -> dict:
                 found[f"AUC of any, {name}{', brain window only' if brain_only else ''}"] = measure(answers)["auc"][
                     "any"
                 ]["values"]
-        print(f"  {arm}: " + ", ".join(f"{what} {_cell(values)}" for what, values in found.items()), flush=True)
-    columns = list(result["arms"][args.arms[0]])
-    print_table(("arm", *columns), [(arm, *map(_cell, row.values())) for arm, row in result["arms"].items()])
+        print_table((arm, ""), [(f"  {what}", _cell(values)) for what, values in found.items()])
     if args.json:
         save(args.json, "ablation", result)
     return result
+
+
+def _require_same(out: Path, settings: dict) -> None:
+    """What is kept in `out` was made with these settings. Raises InputError if it was not."""
+    path = out / "ablation.json"
+    if not path.exists():
+        write_json(path, settings)
+    elif read_json(path) != settings:
+        raise InputError(f"{out}: holds an ablation with other settings ({path.name}); choose another --out")
 
 
 def _train(out: Path, arm: str, seed: int, slices: int, workers: int) -> Run:
@@ -78,6 +89,7 @@ def _train(out: Path, arm: str, seed: int, slices: int, workers: int) -> Run:
     if (folder / "metrics.json").exists():
         return open_run(folder)
     data = out / f"phantom{'-without-' + without if without else ''}"
+    print(f"{arm}, seed {seed}: {folder}", flush=True)
     if not (data / "prepared" / "prepare.json").exists():
         make_phantom(data / "kaggle", slices, DEFAULT["seed"], DEFAULT["prevalence"], workers, without=without)
         prepare(open_source(data / "kaggle"), data / "prepared", DEFAULT_IMAGE_SIZE, workers)
@@ -101,4 +113,4 @@ def _cell(values: list[float]) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, "stopped; what is finished is kept, and the same command goes on", at_once=True)

@@ -64,4 +64,4 @@ def _train(prepared: Prepared, settings: Settings) -> dict:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    run_command(main, at_once=True)

@@ -63,6 +63,8 @@ def main(argv: list[str] | None = None) -> dict:
     args = parser.parse_args(argv)
     if min(args.slices, args.per_patient) < 1:
         parser.error("--slices and --per-patient must be at least 1")
+    if args.picture and not args.picture.absolute().parent.is_dir():
+        raise InputError(f"{args.picture}: there is no folder {args.picture.absolute().parent}")
     phantom = measure_folder(args.phantom, args.slices, args.per_patient, synthetic=True)
     real = measure_folder(args.real, args.slices, args.per_patient, synthetic=False)
     result = {}
@@ -120,7 +122,8 @@ def measure_folder(folder: Path, most: int, per_patient: int, synthetic: bool) -
             left_out[error.reason] += 1
             continue
         if raw.synthetic != synthetic:
-            raise InputError(f"{member}: is {'' if raw.synthetic else 'not '}a phantom; its folder is named first")
+            what = "a phantom, but the second folder must hold real slices" if raw.synthetic else "no phantom"
+            raise InputError(f"{member}: is {what}; the phantom's folder comes first")
         if patients[raw.patient_id] == per_patient:
             left_out[MORE] += 1
             continue
@@ -176,7 +179,7 @@ def _draw(path: Path, phantom: Measured, real: Measured) -> None:
         pose = [[one.get(key, np.nan) for key in ("rotation", "width", "length")] for one in side.slices]
         with warnings.catch_warnings(action="ignore", category=RuntimeWarning):  # a frequency that no slice resolves
             bands = {key: np.nanpercentile(some, (10, 50, 90), axis=0) for key, some in curves.items() if len(some)}
-        sides[name] = bands | {"pose": np.array(pose)}
+        sides[f"{name}, {len(side.slices)} slices"] = bands | {"pose": np.array(pose)}
     figure = realism_panels(points, sides)
     write_whole_with(path, lambda partial: figure.savefig(partial, format="png", dpi=120))
     print(f"written to {path}")

@@ -1,9 +1,10 @@
 """`python -m benchmarks.transfer RUN [RUN …] SOURCE`: what networks know of slices from elsewhere.
 
 The networks, mostly trained on phantoms with different seeds, answer every labelled slice of a source, which must not
-hold what they were trained on: nothing here can tell. A slice with several types of hemorrhage is a positive for any
+hold what they were trained on. A slice with several types of hemorrhage is a positive for any
 hemorrhage and for each of its types. A ranking by chance has an AUC of 0.5. Slices of one patient resemble each other,
-so each interval is that of a bootstrap over patients, the middle 95 % of the draws.
+so each interval is that of a bootstrap over patients, the middle 95 % of the draws, with the networks as they are: how
+far other seeds would be off is the standard deviation's matter. Of fewer than FEWEST slices of a kind there is none.
 """
 
 import argparse
@@ -16,7 +17,8 @@ from tqdm import tqdm
 from benchmarks.answers import Answers, ask
 from benchmarks.machine import describe_machine, print_table, save
 from ich_jax.data.find import read_member
-from ich_jax.data.source import open_source
+from ich_jax.data.prepared import open_prepared
+from ich_jax.data.source import Source, open_source
 from ich_jax.paper.metrics import auc, log_softmax
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.windowing import BRAIN, apply_window
@@ -30,6 +32,7 @@ NONE = CLASSES.index("none")
 BINS = 15  # of equal width, as in metrics.calibration
 DRAWN = 10**8  # all draws together have at most this many counts of patients, 200 MB
 MISTAKES = 12  # in the picture
+FEWEST = 5  # slices with and without; an interval of fewer would look surer than it is
 
 
 def main(argv: list[str] | None = None) -> dict:
@@ -51,6 +54,7 @@ def main(argv: list[str] | None = None) -> dict:
         raise InputError(f"{args.picture}: there is no folder {args.picture.absolute().parent}")
     runs = _open_runs(args.runs)
     source = open_source(args.source, args.labels)
+    known = _learned_from(runs, source)
     answers = ask(runs, source, args.brain_window_only, args.workers)
     if not answers.members:
         raise InputError(f"{args.source}: none of its labelled slices can be read")
@@ -61,17 +65,31 @@ def main(argv: list[str] | None = None) -> dict:
         "brain_window_only": args.brain_window_only,
         "left_out": dict(sorted(answers.left_out.items())),
         "labelled_twice": len(source.labels.duplicates),
+        "in_the_networks_data": known,
         **measure(answers, args.seed),
     }
     _report(result, source.notes)
     if args.json:
         save(args.json, "transfer_brain_window_only" if args.brain_window_only else "transfer", result)
     if args.picture:
-        title = f"surest mistakes on {result['data']}, trained on {result['trained_on']}; never for diagnosis"
-        figure = grey_slices(*surest_mistakes(answers), title)
+        images, titles, mistakes = surest_mistakes(answers)
+        seen = ", brain window only," if args.brain_window_only else ""
+        several = f", mean of {len(runs)} networks" if len(runs) > 1 else ""
+        title = f"the {len(images)} surest of {mistakes} mistakes on {result['data']}{seen} with p > 0.5{several}"
+        figure = grey_slices(images, titles, f"{title}\ntrained on {result['trained_on']}; never for diagnosis")
         write_whole_with(args.picture, partial(figure.savefig, format="png", dpi=100))
         print(f"drawn: {args.picture}")
     return result
+
+
+def _learned_from(runs: list[Run], source: Source) -> int:
+    """How many of the source's slices are in a data set that the networks were trained on, as far as it is still there.
+    Raises nothing: whoever asks about them may have a reason, but is told."""
+    known = set()
+    for path in {run.found.data for run in runs}:
+        if (Path(path) / "prepare.json").exists():
+            known |= set(open_prepared(path).image_ids)
+    return len(known & set(source.members))
 
 
 def _open_runs(folders: list[Path]) -> list[Run]:
@@ -98,11 +116,12 @@ def measure(answers: Answers, seed: int = 0) -> dict:
     result |= {"studies_for_patients": answers.studies_for_patients, "draws": count, "seed": seed, "auc": {}}
     for name, (positive, scores) in tqdm(questions.items(), desc="bootstrap", leave=False, disable=None):
         of_draws = np.stack([auc_of_draws(positive, one, patients, drawn) for one in scores])  # (R, draws)
+        too_few = min(positive.sum(), (~positive).sum()) < FEWEST
         result["auc"][name] = _row([auc(positive, one) for one in scores]) | {
             "positive": int(positive.sum()),
             "draws_left_out": int(np.isnan(of_draws[0]).sum()),
-            "intervals": [_interval(values) for values in of_draws],
-            "interval_of_mean": _interval(of_draws.mean(axis=0)),
+            "intervals": [None if too_few else _interval(values) for values in of_draws],
+            "interval_of_mean": None if too_few else _interval(of_draws.mean(axis=0)),
         }
     bleeds, scores = questions["any"]
     found = [any_figures(bleeds, one) for one in scores]
@@ -150,9 +169,9 @@ def _share(flags: np.ndarray) -> float | None:
     return float(flags.mean()) if len(flags) else None
 
 
-def surest_mistakes(answers: Answers) -> tuple[list[np.ndarray], list[str]]:
+def surest_mistakes(answers: Answers) -> tuple[list[np.ndarray], list[str], int]:
     """Brain windows and titles of the slices whose probability of any hemorrhage, on average over the networks, is on
-    the wrong side of 0.5 and furthest from the truth, the furthest first."""
+    the wrong side of 0.5 and furthest from the truth, the furthest first; and how many there are in all."""
     p = np.mean([1 - np.exp(log_softmax(logits)[:, NONE]) for logits in answers.logits], axis=0)
     error = np.abs(p - ~answers.truth[:, NONE])
     images, titles = [], []
@@ -162,7 +181,7 @@ def surest_mistakes(answers: Answers) -> tuple[list[np.ndarray], list[str]]:
             images.append(apply_window(raw.encoding.to_hu(raw.stored), *BRAIN))
             types = " + ".join(name for name, true in zip(CLASSES, answers.truth[k], strict=True) if true)
             titles.append(f"{types}\np(any) {p[k]:.3f}")
-    return images, titles
+    return images, titles, int((error > 0.5).sum())
 
 
 def _report(result: dict, notes: tuple[str, ...]) -> None:
@@ -173,6 +192,9 @@ def _report(result: dict, notes: tuple[str, ...]) -> None:
     lines = [f"{result['slices']:,} slices of {result['patients']:,} patients, {bleeding:,} with hemorrhage", *notes]
     if result["brain_window_only"]:
         lines.append("as if only the brain window had been kept: clipped to 0…80 HU")
+    if result["in_the_networks_data"]:
+        known = f"{result['in_the_networks_data']:,} of the source's slices"
+        lines.append(f"CAUTION: {known} are in the data set that these networks were trained with")
     if result["left_out"]:
         lines.append("left out: " + ", ".join(f"{count:,} {why}" for why, count in result["left_out"].items()))
     if result["labelled_twice"]:
@@ -187,8 +209,10 @@ def _report(result: dict, notes: tuple[str, ...]) -> None:
     table = [(name, f"{row['positive']:,}", *_cells(row, intervals[name])) for name, row in aucs.items()]
     print_table(("AUC [95 % interval]", "positive", *columns), table)
     how = f"{draws_made:,} draws of patients, seed {result['seed']}" if draws_made else "one patient: no intervals"
+    how += f"; no interval for fewer than {FEWEST} slices of a kind" if draws_made else ""
     known = {name: row for name, row in aucs.items() if row["mean"] is not None}
-    lacking = [f"{row['draws_left_out']} {name}" for name, row in known.items() if row["draws_left_out"]]
+    short = {name: row["draws_left_out"] for name, row in known.items() if row["interval_of_mean"]}
+    lacking = [f"{count} {name}" for name, count in short.items() if count]
     print(f"  {how}{'; left out, for lack of one of the two kinds: ' if lacking else ''}{', '.join(lacking)}\n")
     print_table(("any hemorrhage", *columns), [(name, *_cells(row)) for name, row in result["any"].items()])
     print(f"  share of slices with hemorrhage: {bleeding / result['slices']:.3f}")
@@ -198,7 +222,7 @@ def _cells(row: dict, intervals: list[tuple[float, float] | None] | None = None)
     """A figure of each network and, if there are several, of their mean, each with its interval."""
     values, several = row["values"], len(row["values"]) > 1
     if row["mean"] is None:
-        return ["none in these data"] * (len(values) + several)
+        return ["needs both kinds" if intervals else "no such slices"] * (len(values) + several)
     cells = [f"{value:.3f}" for value in values]
     cells += [f"{row['mean']:.3f} ± {row['standard_deviation']:.3f}"] if several else []
     ranges = [f" [{low_high[0]:.3f}, {low_high[1]:.3f}]" if low_high else "" for low_high in intervals or []]

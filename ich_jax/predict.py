@@ -9,12 +9,6 @@ from tqdm import tqdm
 
 from ich_jax.plumbing.command import InputError, run_command
 
-# Of three networks of `make train`, by `python -m benchmarks.transfer`; a test compares with benchmarks/results/.
-PHANTOM_NETWORK = (
-    "trained on a PHANTOM, synthetic slices only. Networks of its kind were asked about 26 real slices, 9 of them with "
-    "a hemorrhage: AUC of any 0.959 (95 % interval 0.884 to 1.000), see docs/phantom.md. Never for diagnosis"
-)
-
 
 def main(argv: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(
@@ -30,6 +24,7 @@ def main(argv: list[str] | None = None) -> dict:
 
     from ich_jax.data.find import find_slices, in_words
     from ich_jax.training.inference import predict
+    from ich_jax.training.outcome import of_a_phantom
     from ich_jax.training.run import open_run
     from ich_jax.training.series import as_line, as_table, by_series, summary
 
@@ -50,7 +45,7 @@ def main(argv: list[str] | None = None) -> dict:
     answered, refused = sum(map(len, series)), sum("error" in answer for answer in answers)
     left_out["no axial CT slice"] += len(answers) - answered - refused
     counts = f"{answered} answered, {refused} refused{in_words(+left_out)}"
-    result = {"network": PHANTOM_NETWORK} if run.found.phantom else {}
+    result = {"network": of_a_phantom(run.settings, run.found)} if run.found.phantom else {}
     in_order = [one for slices in series for one in slices]
     in_order += [answer for answer in answers if "probabilities" not in answer]
     result |= {"slices": in_order, "series": summaries, "counts": counts}

@@ -24,7 +24,7 @@ def main(argv: list[str] | None = None) -> list[Truth]:
         "--prevalence",
         choices=sorted(PREVALENCE),
         default=DEFAULT["prevalence"],
-        help="rsna: 89.5 %% of the slices without hemorrhage; teaching: about half (default: %(default)s)",
+        help="rsna: 89.5 %% of the slices without hemorrhage; teaching: about a third (default: %(default)s)",
     )
     parser.add_argument(
         "--domain",

@@ -97,7 +97,7 @@ def _make(out: Path, journal: Journal, settings: dict, workers: int) -> list[Tru
     rows.sort()
     _write_labels(out / LABELS, rows)
     write_csv(out / TRUTH, Truth._fields, rows)
-    _draw_montage(out, rows)
+    _draw_montage(out, rows, settings)
     _draw_variety(out, rows, settings)
     counts = Counter("multi-type" if len(row.kinds) > 1 else row.types for row in rows)
     write_json(out / DONE, {"settings": settings, "patients": len(patients), "counts": dict(sorted(counts.items()))})
@@ -151,7 +151,7 @@ def _write_labels(path: Path, rows: list[Truth]) -> None:
     write_csv(path, ("ID", "Label"), labels)
 
 
-def _draw_montage(out: Path, rows: list[Truth]) -> None:
+def _draw_montage(out: Path, rows: list[Truth], settings: dict) -> None:
     """montage.png: of each class the largest bleeds of MONTAGE_PATIENTS patients; none if some class has fewer."""
     shown = []
     for name in CLASSES:
@@ -165,7 +165,7 @@ def _draw_montage(out: Path, rows: list[Truth]) -> None:
         shown.append([slice_to_image(read_stored(out / FOLDER / f"{row.image_id}.dcm"), 192) for row in largest])
     from ich_jax.show import figures  # matplotlib takes a second to import
 
-    figure = figures.montage(np.array(shown), f"PHANTOM {GENERATOR}: synthetic slices, the same in the three windows")
+    figure = figures.montage(np.array(shown), f"{_title(settings)}: synthetic slices, the same in the three windows")
     write_whole_with(out / "montage.png", lambda path: figure.savefig(path, dpi=120, format="png"))
 
 
@@ -179,9 +179,13 @@ def _draw_variety(out: Path, rows: list[Truth], settings: dict) -> None:
     chosen = np.random.default_rng(settings["seed"]).permutation(len(whole))[:VARIETY]
     shown = [whole[k] for k in sorted(chosen)]
     images = [slice_to_image(read_stored(out / FOLDER / f"{row.image_id}.dcm"), 192)[..., 0] for row in shown]
-    title = f"PHANTOM {GENERATOR}, {settings['domain']}: {VARIETY} synthetic slices as they come, in the brain window"
+    title = f"{_title(settings)}: {VARIETY} synthetic slices as they come, in the brain window"
     figure = figures.grey_slices(images, [row.types.replace("+", "\n+ ") for row in shown], title)
     write_whole_with(out / "variety.png", lambda path: figure.savefig(path, dpi=80, format="png"))
+
+
+def _title(settings: dict) -> str:
+    return f"PHANTOM (generator {settings['generator']}, {settings['domain']} domain)"
 
 
 def phantom_data(folder: Path = DEFAULT_FOLDER) -> Path:

@@ -114,15 +114,16 @@ def montage(images: np.ndarray, title: str = "") -> Figure:
 
 
 def grey_slices(images: Sequence[np.ndarray], titles: Sequence[str], title: str = "") -> Figure:
-    """Slices in one window, six in a row, each below its own title.
+    """Slices in one window, at most six in a row, each below its own title.
 
     Args:
         images: uint8, each of its own size.
         titles: as many.
     """
-    rows = max(1, -(-len(images) // 6))
-    figure = Figure(figsize=(13, 2.7 * rows + 0.6), layout="constrained")
-    panels = figure.subplots(rows, 6, squeeze=False).ravel()
+    columns = min(6, max(3, len(images)))
+    rows = max(1, -(-len(images) // columns))
+    figure = Figure(figsize=(13 * columns / 6, 2.7 * rows + 0.8), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in panels:
         axes.set_axis_off()
     for axes, image, its_title in zip(panels, images, titles, strict=False):
@@ -180,5 +181,5 @@ def realism_panels(x: Mapping[str, np.ndarray], sides: Mapping[str, Mapping[str,
     for axes in (*panels, place):
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8)
-    figure.suptitle("median over slices, and the band from the 10th to the 90th percentile")
+    figure.suptitle("synthetic and real slices: median over slices, and the band from the 10th to the 90th percentile")
     return figure

@@ -1,6 +1,7 @@
 import pytest
 
 from benchmarks import ablation
+from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import read_json
 from ich_jax.training.config import read_config
 
@@ -27,5 +28,7 @@ def test_each_arm_has_its_own_phantom_and_settings_and_nothing_is_done_twice(nar
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     assert ablation._train(tmp_path, "without pose", 0, 72, 1).settings == runs["without-pose-0"][0]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
+    with pytest.raises(InputError, match="other settings"):
+        ablation.main([*command, "--slices", "73"])
     assert "never for diagnosis" in capsys.readouterr().out
     assert read_json(tmp_path / "shifted" / "phantom.json")["settings"]["domain"] == "shifted"

@@ -22,16 +22,16 @@ from ich_jax.training.inference import predict
 from ich_jax.training.loop import Progress
 from ich_jax.training.network import build, weights_key
 from ich_jax.training.run import open_run
-from tests.make import make_dicom, write_labels
+from tests.make import make_dicom, make_prepared, write_labels
 
 SEVERAL = ("epidural", "subdural")
 
 
-def make_run(folder: Path, seed: int = 0, size: int = 32) -> Path:
+def make_run(folder: Path, seed: int = 0, size: int = 32, data: str = "toy") -> Path:
     """A run whose weights are as they were drawn."""
     settings = Settings(epochs=1, seed=seed)
     slices = {"train": 48, "validation": 24, "test": 24}
-    found = Found("toy", "PHANTOM (toy)", True, "abc", size, slices, "cpu")
+    found = Found(data, "PHANTOM (toy)", True, "abc", size, slices, "cpu")
     network = build(settings, found)
     progress = Progress(network.draw(weights_key(settings)), [{"epoch": 1}], EarlyStopping(3).after(1.0))
     folder.mkdir()
@@ -141,11 +141,18 @@ def test_the_interval_is_over_patients():
 
 
 def test_draws_without_both_kinds_are_left_out_and_counted():
-    truth = [("subdural",), (), (), (), (), ()]
-    found = transfer.measure(answers(np.linspace(0.9, 0.1, 6), truth, list("abcdef")))
+    truth = [("subdural",)] * 5 + [()] * 5
+    found = transfer.measure(answers(np.linspace(0.9, 0.1, 10), truth, list("aaaaabcdef")))
     assert found["draws"] == 1000
     assert found["auc"]["any"]["draws_left_out"] == pytest.approx(1000 * ((5 / 6) ** 6 + (1 / 6) ** 6), rel=0.1)
     assert found["auc"]["any"]["intervals"] == [(1.0, 1.0)]
+
+
+def test_a_few_slices_of_a_kind_have_no_interval():
+    found = transfer.measure(answers(np.linspace(0.9, 0.1, 10), [("subdural",)] * 4 + [()] * 6, list("abcdefghij")))
+    assert found["auc"]["any"]["values"] == [1.0]
+    assert found["auc"]["any"]["intervals"] == [None]
+    assert found["auc"]["any"]["interval_of_mean"] is None
 
 
 @pytest.mark.parametrize("slope", ["1", "0.5"])
@@ -190,7 +197,7 @@ def test_sources_of_one_kind_have_no_auc(runs, tmp_path, capsys, types):
     assert (sensitivity is None) == (types[0] == ())
     assert (specificity is None) == (types[0] != ())
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("  any "))
-    assert line.count("none in these data") == 3
+    assert line.count("needs both kinds") == 3
 
 
 def test_one_patient_has_no_interval(runs, tmp_path, capsys):
@@ -230,7 +237,8 @@ def test_more_processes_give_the_same(runs, tmp_path):
 def test_the_surest_mistakes_are_the_furthest_from_the_truth(runs, tmp_path):
     members = sorted((make_source(tmp_path / "source", [()] * 4) / "stage_2_train").iterdir())
     found = answers(np.array([0.9, 0.05, 0.8, 0.4]), [(), SEVERAL, SEVERAL, ()], list("abcd"))
-    images, titles = transfer.surest_mistakes(found._replace(members=members))
+    images, titles, mistakes = transfer.surest_mistakes(found._replace(members=members))
+    assert mistakes == 2
     assert titles == ["epidural + subdural\np(any) 0.050", "none\np(any) 0.900"]
     assert [image.shape for image in images] == [(40, 40)] * 2
     assert images[0].mean() > images[1].mean()
@@ -286,6 +294,17 @@ def test_a_command_that_cannot_start_has_exit_code_2(tmp_path):
     assert finished.returncode == 2
     assert finished.stderr.startswith("error: gone: not a run folder")
     assert finished.stderr.count("\n") == 1
+
+
+def test_slices_that_a_network_was_trained_with_are_told(runs, tmp_path, capsys):
+    source = make_source(tmp_path / "source", [(), SEVERAL])
+    transfer.main([str(runs[0]), str(source)])
+    assert "CAUTION" not in capsys.readouterr().out
+    run = make_run(tmp_path / "run", data=str(make_prepared(tmp_path / "prepared", count=8)))
+    (source / "stage_2_train" / "ID_0.dcm").rename(source / "stage_2_train" / "ID_0003.dcm")
+    write_labels(source / "stage_2_train.csv", {"ID_0003": (), "ID_1": SEVERAL})
+    assert transfer.main([str(run), str(source)])["in_the_networks_data"] == 1
+    assert "CAUTION: 1 of the source's slices are in the data set" in capsys.readouterr().out
 
 
 def test_real_slices(runs, rsna_sample, capsys):

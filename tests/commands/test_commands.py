@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from ich_jax import evaluate, predict, prepare, train
 from ich_jax.__main__ import COMMANDS
 from ich_jax.plumbing.command import InputError
+from ich_jax.training.config import Found, preset
+from ich_jax.training.outcome import of_a_phantom
 from tests.make import make_dicom, make_zip
 
 OPTIONS = ["--batch-size", "20", "--learning-rate", "1e-3", "--epochs", "1"]
@@ -205,7 +208,13 @@ def test_what_is_said_of_networks_that_saw_phantoms_only_was_measured():
     auc = found["auc"]["any"]
     low, high = auc["interval_of_mean"]
     said = f"AUC of any {auc['mean']:.3f} (95 % interval {low:.3f} to {high:.3f})"
-    assert said in predict.PHANTOM_NETWORK
-    assert f"{found['slices']} real slices, {auc['positive']} of them" in predict.PHANTOM_NETWORK
+    default = Found("", "", True, "", 96, {"train": 1465, "validation": 733, "test": 737}, "")
+    sentence = of_a_phantom(preset("phantom", seed=5), default)
+    assert said in sentence
+    assert f"about {found['slices']} real slices" in sentence
+    assert f"{auc['positive']} of them with" in sentence
+    others = (preset("phantom", augment=False), default), (preset("phantom"), replace(default, slices={"train": 81}))
+    for settings, data in others:
+        assert "has not been measured" in of_a_phantom(settings, data)
     assert found["trained_on"].startswith("PHANTOM")
     assert "PHANTOM" not in found["data"]

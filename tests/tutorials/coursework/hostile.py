@@ -95,7 +95,7 @@ def hostile(outside: Path, neighbour: Path) -> dict[str, Hostile]:
         # eats memory
         "wants_100_gb": in_the_table("return np.ones(10**11, np.uint8)", "more memory than is allowed"),
         "grows": in_the_table("return b''.join(bytes(2**26) for _ in range(10**4))", "more memory than is allowed"),
-        "answers_with_a_gigabyte": in_the_table("return np.zeros(2**27, np.uint8)", "a value of the type array, of 134 MB"),
+        "answers_with_a_gigabyte": in_the_table("return np.zeros(2**27, np.uint8)", "the type array, of 134 MB"),
         # ends the process
         "exits": in_the_table("import sys; sys.exit(0)", "sys.exit()"),
         "quits": in_the_table("raise SystemExit('12 of 12')", "sys.exit()"),
