@@ -188,7 +188,7 @@ def test_beside_real_slices(phantom, rsna_sample):
 def test_bad_folders_are_one_line(phantom, unmarked, tmp_path, capsys):
     with pytest.raises(InputError, match="is a phantom, but the second folder must hold real slices"):
         realism.main([str(phantom), str(phantom)])
-    with pytest.raises(InputError, match="is not a phantom"):
+    with pytest.raises(InputError, match="is no phantom"):
         realism.main([str(unmarked), str(phantom)])
     with pytest.raises(InputError, match="no folder"):
         realism.main([str(tmp_path / "nowhere"), str(unmarked)])
