@@ -71,7 +71,8 @@ class Ask:
 
         Args:
             wanted: a number, text, None, array, or tuple, list, set or dict of these. Of a uint8 or bool array the
-                dtype counts, of others its kind: integers or floats. A NumPy and a JAX array are alike.
+                dtype counts, of others its kind: integers or floats. A NumPy and a JAX array are alike. For a set, a
+                list or a tuple does as well, in any order.
             tolerance: how far a float may be off, absolutely and as a share.
             known: typical mistake, in words that finish "this is what you get if …" → the value it gives.
         """
@@ -175,19 +176,45 @@ def difference(found: Any, wanted: Any, tolerance: float = 0, arguments: tuple =
             return f"has the keys {_short(sorted(map(str, found)))}, not {_short(sorted(map(str, wanted)))}"
         parts = {key: difference(found[key], wanted[key], tolerance) for key in wanted}
         return next((f"[{key!r}] {part}" for key, part in parts.items() if part), None)
+    if isinstance(wanted, set):
+        return _set_difference(found, wanted)
     if is_array(found) and not found.ndim:
         found = found[()].item()
     if isinstance(wanted, np.generic | np.ndarray):
         wanted = wanted.item()
     if _same(found, wanted, tolerance):
         return None
+    if isinstance(wanted, int) and isinstance(found, float) and found == wanted:
+        return f"gives the float {found}, not the integer {wanted}"
     return f"gives {_short(found)}, not {_short(wanted)}"
+
+
+def _set_difference(found: Any, wanted: set) -> str | None:
+    """A list or a tuple, in any order, does for a set; so do lists for the tuples in it."""
+    if not isinstance(found, set | tuple | list):
+        return f"gives {_short(found)}, not a set"
+    found, wanted = [_plain(one) for one in found], list(wanted)
+    extra, missing = [one for one in found if one not in wanted], [one for one in wanted if one not in found]
+    if extra or missing:
+        parts = [f"has {_short(sorted(extra, key=str))} too much"] if extra else []
+        parts += [f"lacks {_short(sorted(missing, key=str))}"] if missing else []
+        return " and ".join(parts)
+    return None if len(found) == len(wanted) else f"names something twice: {_short(found)}"
+
+
+def _plain(value: Any) -> Any:
+    """Lists and arrays as tuples, so that they compare as a whole."""
+    if is_array(value):
+        value = np.asarray(value).tolist()
+    return tuple(map(_plain, value)) if isinstance(value, tuple | list) else value
 
 
 def _same(found: Any, wanted: Any, tolerance: float) -> bool:
     number = isinstance(found, int | float) and not isinstance(found, bool)
     if isinstance(wanted, float):
-        return number and bool(np.isclose(found, wanted, rtol=tolerance, atol=tolerance, equal_nan=True))
+        if not number or (isinstance(found, int) and found.bit_length() > 1000):  # too large for a float
+            return False
+        return bool(np.isclose(found, wanted, rtol=tolerance, atol=tolerance, equal_nan=True))
     if isinstance(wanted, int) and not isinstance(wanted, bool):
         return number and isinstance(found, int) and found == wanted
     return type(found) is type(wanted) and found == wanted
