@@ -1,5 +1,6 @@
 """Marks of work that is right but for what a test puts in."""
 
+import doctest
 import importlib
 from collections.abc import Callable
 
@@ -20,3 +21,21 @@ def points(name: str, **mistakes: Callable) -> dict[str, float]:
 
 def reasons(name: str, **mistakes: Callable) -> str:
     return "\n".join(lost["reason"] for own in marked(name, **mistakes).values() for lost in own["lost"])
+
+
+def untrue_examples(name: str) -> list[str]:
+    """The doctests of a stub's functions that the reference solution does not meet; none if all are true."""
+    stub = importlib.import_module(f"tutorials.coursework.stubs.{name}")
+    answers = vars(importlib.import_module(f"tutorials.coursework.reference.{name}"))
+    tests = [test for test in doctest.DocTestFinder().find(stub) if test.examples]
+    assert {test.name.split(".")[-1] for test in tests} == {check.function for check in ASSIGNMENTS[name].checks}
+    found: list[str] = []
+    for test in tests:
+        test.globs = test.globs | answers
+        doctest.DocTestRunner(verbose=False).run(test, out=found.append)
+    return found
+
+
+def points_of_the_stub(name: str) -> float:
+    stub = importlib.import_module(f"tutorials.coursework.stubs.{name}")
+    return as_numbers(ASSIGNMENTS[name].mark(Here(vars(stub))))["points"]

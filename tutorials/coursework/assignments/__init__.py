@@ -1,5 +1,6 @@
 """The seven assignments, in their order: what each check looks at, and what it is worth."""
 
+from tutorials.coursework.assignments.training import training
 from tutorials.coursework.assignments.windowing import windowing
 
-ASSIGNMENTS = {one.name: one for one in (windowing,)}
+ASSIGNMENTS = {one.name: one for one in (windowing, training)}
