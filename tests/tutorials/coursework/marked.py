@@ -2,10 +2,14 @@
 
 import doctest
 import importlib
+import re
 from collections.abc import Callable
 
 from tutorials.coursework.assignments import ASSIGNMENTS
 from tutorials.coursework.marking import Here, as_numbers
+from tutorials.coursework.sandbox import HERE
+
+SHEETS = HERE / "sheets"
 
 
 def marked(name: str, **mistakes: Callable) -> dict[str, dict]:
@@ -24,11 +28,14 @@ def reasons(name: str, **mistakes: Callable) -> str:
 
 
 def untrue_examples(name: str) -> list[str]:
-    """The doctests of a stub's functions that the reference solution does not meet; none if all are true."""
+    """The examples of a stub's functions and of its sheet that the reference solution does not meet."""
     stub = importlib.import_module(f"tutorials.coursework.stubs.{name}")
     answers = vars(importlib.import_module(f"tutorials.coursework.reference.{name}"))
     tests = [test for test in doctest.DocTestFinder().find(stub) if test.examples]
     assert {test.name.split(".")[-1] for test in tests} == {check.function for check in ASSIGNMENTS[name].checks}
+    (sheet,) = SHEETS.glob(f"*_{name}.md")
+    blocks = "\n".join(re.findall(r"```python\n(.*?)```", sheet.read_text(), re.DOTALL))
+    tests.append(doctest.DocTestParser().get_doctest(blocks, vars(stub), sheet.name, None, None))
     found: list[str] = []
     for test in tests:
         test.globs = test.globs | answers

@@ -13,7 +13,6 @@ from tests.tutorials.coursework.marked import points, points_of_the_stub, reason
 from tutorials.coursework.assignments.training import Step
 from tutorials.coursework.assignments.training import adam_step as right_step
 
-
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of the mistakes
 
 

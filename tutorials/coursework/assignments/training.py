@@ -74,9 +74,7 @@ def _(ask: Ask, draw: np.random.Generator) -> None:
 @training.given("adam_step", 1, "the example of the sheet: a first step, where ε does not count")
 def _(ask: Ask, draw: np.random.Generator) -> None:
     zero = np.zeros(2)
-    _expect_step(
-        ask, Step(np.array([1.0, -0.5]), np.array([2.0, -0.25]), zero, zero, 1, 0.1, BETA1, 0.999, 1e-7, False)
-    )
+    _expect_step(ask, Step(np.array([1.0, -0.5]), np.array([2.0, -0.5]), zero, zero, 1, 0.1, BETA1, 0.999, 1e-7, False))
 
 
 @training.drawn("adam_step", 1, "Algorithm 1: ε added after the correction")
@@ -132,7 +130,7 @@ class Step(NamedTuple):
 
 
 def _some_steps(draw: np.random.Generator, keras: bool) -> list[Step]:
-    """First and later ones; ordinary gradients with a large ε, and the usual ε with gradients so small that it counts."""
+    """First and later ones; ordinary gradients with a large ε, the usual ε with gradients so small that it counts."""
     steps = []
     for number, shape in ((1, (4,)), (int(draw.integers(2, 30)), (2, 3))):
         for scale, beta2, epsilon in ((1.0, float(draw.uniform(0.9, 0.99)), 0.01), (1e-6, 0.999, 1e-7)):
