@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tutorials.coursework.marking import difference
+from tutorials.coursework.marking import Ask, Here, Lost, difference
 
 PAIRS = {("a", "x"), ("b", "y")}
 
@@ -42,3 +42,10 @@ def test_a_float_for_a_count_is_named():
 def test_a_number_beyond_all_floats_is_only_wrong():
     assert "not 1" in difference(10**400, 1.0)
     assert "not 1" in difference(float("nan"), 1.0)
+
+
+def test_a_reason_names_large_arguments_in_short():
+    given = {"proposed": np.zeros((6, 6), int), "others": dict.fromkeys("abcde", 0.5)}
+    said = r"f\({'proposed': <array \(6, 6\) int64>, 'others': {'a': 0.5, 'b': 0.5, 'c': 0.5, 'd': 0.5, …}}\) gives 1, not 2"
+    with pytest.raises(Lost, match=said):
+        Ask(Here({"f": lambda one: 1})).expect(2, "f", given)

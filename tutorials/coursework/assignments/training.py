@@ -47,7 +47,7 @@ def _(ask: Ask, draw: np.random.Generator) -> None:
     _expect_loss(ask, 1 + np.arange(5), logits)
 
 
-@training.given("moments", 1, "the example of the stub")
+@training.given("moments", 1, "the example of the sheet")
 def _(ask: Ask, draw: np.random.Generator) -> None:
     _expect_moments(ask, np.array([2.0, -1.0]), np.array([0.0, 1.0]), np.array([0.0, 4.0]), 0.95, 0.75)
 
@@ -59,7 +59,7 @@ def _(ask: Ask, draw: np.random.Generator) -> None:
         _expect_moments(ask, *_gradient_and_moments(draw, shape), *betas)
 
 
-@training.given("bias_corrected", 1, "β₁ = 0.95 after 1, 2 and 20 steps of the same gradient")
+@training.given("bias_corrected", 1, "β1 = 0.95 after 1, 2 and 20 steps of the same gradient")
 def _(ask: Ask, draw: np.random.Generator) -> None:
     for step in (1, 2, 20):
         _expect_corrected(ask, np.array([0.5, -2.0]) * (1 - BETA1**step), BETA1, step)
