@@ -264,8 +264,8 @@ def _short(value: Any) -> str:
         inside = ", ".join(_short(one) for one in list(value)[:6]) + (", …" if len(value) > 6 else "")
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
     if isinstance(value, dict):
-        inside = ", ".join(f"{_short(key)}: {_short(one)}" for key, one in list(value.items())[:4])
-        return f"{{{inside}{', …' if len(value) > 4 else ''}}}"
+        inside = ", ".join(f"{_short(key)}: {_short(one)}" for key, one in list(value.items())[:2])
+        return f"{{{inside}{', …' if len(value) > 2 else ''}}}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
 

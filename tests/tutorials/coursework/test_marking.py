@@ -46,6 +46,6 @@ def test_a_number_beyond_all_floats_is_only_wrong():
 
 def test_a_reason_names_large_arguments_in_short():
     given = {"large": np.zeros((6, 6), int), "many": dict.fromkeys("abcde", 1)}
-    said = r"f\({'large': <array \(6, 6\) int64>, 'many': {'a': 1, 'b': 1, 'c': 1, 'd': 1, …}}\) gives 1, not 2"
+    said = r"f\({'large': <array \(6, 6\) int64>, 'many': {'a': 1, 'b': 1, …}}\) gives 1, not 2"
     with pytest.raises(Lost, match=said):
         Ask(Here({"f": lambda one: 1})).expect(2, "f", given)
