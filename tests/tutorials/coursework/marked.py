@@ -6,16 +6,17 @@ import re
 from collections.abc import Callable
 
 from tutorials.coursework.assignments import ASSIGNMENTS
-from tutorials.coursework.marking import Here, as_numbers
+from tutorials.coursework.marking import Here, Result, as_numbers, reason_lost
 from tutorials.coursework.sandbox import HERE
 
 SHEETS = HERE / "sheets"
 
 
 def marked(name: str, **mistakes: Callable) -> dict[str, dict]:
-    """The reference solution with some functions replaced: {function: {"points", "of", "lost"}}."""
-    reference = importlib.import_module(f"tutorials.coursework.reference.{name}")
-    return as_numbers(ASSIGNMENTS[name].mark(Here(vars(reference) | mistakes), seed=7))["functions"]
+    """The reference with some functions replaced: {function: {"points", "of", "lost"}}, of these alone if any are."""
+    functions = Here(vars(importlib.import_module(f"tutorials.coursework.reference.{name}")) | mistakes)
+    checks = [check for check in ASSIGNMENTS[name].checks if not mistakes or check.function in mistakes]
+    return as_numbers([Result(check, reason_lost(name, check, functions, seed=7)) for check in checks])["functions"]
 
 
 def points(name: str, **mistakes: Callable) -> dict[str, float]:
