@@ -51,11 +51,12 @@ class Ask:
     def __call__(self, function: str, *arguments: Any, jit: bool = False) -> Any:
         """The value of one call. Raises Lost if there is none, or if the function did what it may not."""
         answer = self._functions.call(function, arguments, jit)
+        called = f"{_call(function, arguments)}{' under jax.jit' if jit else ''}"
         if answer.deeds:
-            raise Lost(f"{_call(function, arguments)}: {' and '.join(answer.deeds)}; that is not allowed")
+            raise Lost(f"{called}: {' and '.join(answer.deeds)}; that is not allowed")
         if answer.failed:
             own = answer.raised and answer.raised != "NotImplementedError"
-            raise Lost(f"{_call(function, arguments)}: {answer.failed}" if own else answer.failed)
+            raise Lost(f"{called}: {answer.failed}" if own else answer.failed)
         return answer.value
 
     def expect(
@@ -227,9 +228,10 @@ def _array_difference(found: Any, wanted: np.ndarray, tolerance: float, argument
     if found.shape != wanted.shape:
         return f"gives the shape {found.shape}, not {wanted.shape}"
     exact = wanted.dtype in (np.dtype(bool), np.dtype(np.uint8))
-    kinds = {"i": "integers", "u": "unsigned integers", "f": "floats", "b": "bool"}
-    if found.dtype != wanted.dtype if exact else found.dtype.kind != wanted.dtype.kind:
-        return f"gives the dtype {found.dtype}, not {wanted.dtype if exact else kinds[wanted.dtype.kind]}"
+    kinds = {"i": "integers", "u": "integers", "f": "floats", "b": "bool"}
+    kind = kinds[wanted.dtype.kind]
+    if found.dtype != wanted.dtype if exact else kinds[found.dtype.kind] != kind:
+        return f"gives the dtype {found.dtype}, not {wanted.dtype if exact else kind}"
     if wanted.dtype.kind == "f":
         off = ~np.isclose(found, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
     else:

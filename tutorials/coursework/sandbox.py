@@ -231,7 +231,12 @@ def in_words(raised: str, text: str, line: int | None) -> str:
         return "it calls sys.exit()"
     if raised == "MemoryError":
         return "it needs more memory than is allowed"
-    return f"{raised}{f': {text}' if text else ''}{f' (line {line})' if line else ''}"
+    where = f" (line {line})" if line else ""
+    if raised == "TracerArrayConversionError":
+        return f"NumPy cannot work on an array that jax.jit traces: take the function of jax.numpy{where}"
+    if raised in ("TracerBoolConversionError", "TracerIntegerConversionError", "ConcretizationTypeError"):
+        return f"while jax.jit traces, an array has a shape but no values to ask for{where}"
+    return f"{raised}{f': {text}' if text else ''}{where}"
 
 
 def _send(pipe: Any, message: dict) -> None:
