@@ -1,0 +1,52 @@
+"""What holds of each assignment: its reference loses nothing, its stub wins nothing, stub and sheet say what is true."""
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import tutorials.coursework
+from tests.tutorials.coursework.marked import points
+from tutorials.coursework.assignments import ASSIGNMENTS
+from tutorials.coursework.marking import Here, as_numbers
+
+SHEETS = Path(tutorials.coursework.__file__).parent / "sheets"
+
+
+def _module(part, name):
+    return importlib.import_module(f"tutorials.coursework.{part}.{name}")
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_right_work_loses_nothing(name):
+    assert points(name) == {}
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_a_stub_wins_nothing_and_is_told_why(name):
+    found = as_numbers(ASSIGNMENTS[name].mark(Here(vars(_module("stubs", name)))))
+    assert found["points"] == 0
+    assert {lost["reason"] for own in found["functions"].values() for lost in own["lost"]} == {"not written yet"}
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_each_function_of_a_stub_has_an_example_and_all_are_true(name):
+    reference = _module("reference", name)
+    answers = {function: getattr(reference, function) for function in reference.__all__}
+    tests = doctest.DocTestFinder().find(_module("stubs", name), extraglobs=answers)
+    assert {test.name.rpartition(".")[2] for test in tests if test.examples} == set(answers)
+    said = []
+    for test in tests:
+        doctest.DocTestRunner(verbose=False).run(test, out=said.append)
+    assert not said, "".join(said)
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(ASSIGNMENTS, start=1)))
+def test_a_sheets_table_gives_the_points_that_the_grader_gives(number, name):
+    sheet = (SHEETS / f"{number}_{name}.md").read_text(encoding="utf-8")
+    printed = {function: float(points) for function, points in re.findall(r"^\| `(\w+)` \| ([\d.]+) \|", sheet, re.M)}
+    checks = ASSIGNMENTS[name].checks
+    assert printed == {one.function: sum(c.points for c in checks if c.function == one.function) for one in checks}
+    assert f"{ASSIGNMENTS[name].points:g} points by the grader" in sheet
