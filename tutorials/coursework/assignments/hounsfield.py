@@ -163,8 +163,8 @@ def _expect_hu(
     if padding is not None:
         values, mirrored = _values(stored, bits, signed), _values(stored, bits, signed, inverted)
         known |= {
+            "padding is looked for after bits are dropped, or not at all": padded(values == padding),
             "padding is not made air": hu(),
-            "padding is looked for after bits are dropped": padded(values == padding),
             "bits of the padding are dropped, too": padded(
                 values == _values(np.array(padding).astype(stored.dtype), bits, signed)
             ),
@@ -172,9 +172,9 @@ def _expect_hu(
             "padding is made −1000 before the slice is rescaled": padded(pads, slope * -1000 + intercept),
             "padding becomes 0 HU": padded(pads, 0),
         }
-    wanted = Encoding(
-        signed, bits, slope, intercept, inverted, None if padding is None else (padding, padding)
-    ).to_hu(stored)
+    wanted = Encoding(signed, bits, slope, intercept, inverted, None if padding is None else (padding, padding)).to_hu(
+        stored
+    )
     arguments = (stored, bits, signed, slope, intercept, inverted, padding)
     ask.expect(wanted, "to_hu", *arguments, tolerance=EXACT, known=known)
 
