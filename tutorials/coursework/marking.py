@@ -173,8 +173,11 @@ def difference(found: Any, wanted: Any, tolerance: float = 0, arguments: tuple =
     if isinstance(wanted, dict):
         if not isinstance(found, dict):
             return f"gives {_short(found)}, not a dict"
-        if set(found) != set(wanted):
-            return f"has the keys {_short(sorted(map(str, found)))}, not {_short(sorted(map(str, wanted)))}"
+        missing, more = ([key for key in one if key not in other] for one, other in ((wanted, found), (found, wanted)))
+        if missing:
+            return f"lacks the keys {_short(missing)}"
+        if more:
+            return f"has the keys {_short(more)}, which should not be there"
         parts = {key: difference(found[key], wanted[key], tolerance) for key in wanted}
         return next((f"[{key!r}] {part}" for key, part in parts.items() if part), None)
     if isinstance(wanted, set):

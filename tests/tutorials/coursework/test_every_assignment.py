@@ -1,4 +1,4 @@
-"""What holds of each assignment: its reference loses nothing, its stub wins nothing, stub and sheet say what is true."""
+"""What holds of each assignment: its reference loses nothing, its stub wins nothing, stub and sheet tell the truth."""
 
 import doctest
 import importlib
