@@ -123,7 +123,7 @@ def _(ask: Ask, draw: np.random.Generator) -> None:
 
 
 def _right() -> ModuleType:
-    """ich_jax.models behind the assignment's signatures. Flax takes a second to import, and only these checks need it."""
+    """ich_jax.models by the assignment's signatures. Imported late: Flax takes a second, and other sheets need none."""
     from tutorials.coursework.reference import network
 
     return network

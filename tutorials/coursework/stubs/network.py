@@ -4,7 +4,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -59,7 +58,7 @@ def network_parameters(image_size: int) -> int:
     raise NotImplementedError
 
 
-def conv_1x1(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
+def conv_1x1(x: jnp.ndarray, kernel: jnp.ndarray, bias: jnp.ndarray) -> jnp.ndarray:
     """A 1×1 convolution: a matrix product over the channels of every pixel. JAX.
 
     Args:
@@ -77,7 +76,7 @@ def conv_1x1(x: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
     raise NotImplementedError
 
 
-def average_pool_2x2(x: jax.Array) -> jax.Array:
+def average_pool_2x2(x: jnp.ndarray) -> jnp.ndarray:
     """The mean of every 2×2 pixels, with stride 2, padded 'same'. Where the last row or column of an odd picture stands
     alone, the mean is that of the real pixels: a picture of ones stays one of ones. JAX.
 
@@ -114,7 +113,9 @@ def conv_3x3(x: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> Any:
     raise NotImplementedError
 
 
-def batch_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, mean: jax.Array, variance: jax.Array) -> jax.Array:
+def batch_norm(
+    x: jnp.ndarray, scale: jnp.ndarray, bias: jnp.ndarray, mean: jnp.ndarray, variance: jnp.ndarray
+) -> jnp.ndarray:
     """Batch norm in evaluation: of each channel the given mean is subtracted, the result divided by the square root of
     (variance + NORM_EPSILON), multiplied with scale, and bias added. JAX.
 
@@ -132,7 +133,7 @@ def batch_norm(x: jax.Array, scale: jax.Array, bias: jax.Array, mean: jax.Array,
     raise NotImplementedError
 
 
-def block(x: jax.Array, parameters: dict[str, jax.Array]) -> jax.Array:
+def block(x: jnp.ndarray, parameters: dict[str, jnp.ndarray]) -> jnp.ndarray:
     """One block of the paper's network in evaluation: conv 1×1, ReLU, conv 3×3, ReLU, batch norm, conv 1×1, ReLU,
     average pool 2×2. JAX.
 
