@@ -265,9 +265,6 @@ def _short(value: Any) -> str:
         return f"{_short(value.tolist())}{f' ({value.dtype})' if value.ndim else ''}"
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, dict):
-        inside = ", ".join(f"{_short(key)}: {_short(one)}" for key, one in list(value.items())[:2])
-        return f"{{{inside}{', …' if len(value) > 2 else ''}}}"
     if isinstance(value, tuple | list | set):
         inside = ", ".join(_short(one) for one in list(value)[:6]) + (", …" if len(value) > 6 else "")
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"

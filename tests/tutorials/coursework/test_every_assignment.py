@@ -31,14 +31,17 @@ def test_a_stub_wins_nothing_and_is_told_why(name):
     assert {lost["reason"] for own in found["functions"].values() for lost in own["lost"]} == {"not written yet"}
 
 
-@pytest.mark.parametrize("name", ASSIGNMENTS)
-def test_each_function_of_a_stub_has_an_example_and_all_are_true(name):
-    reference = _module("reference", name)
-    answers = {function: getattr(reference, function) for function in reference.__all__}
-    tests = doctest.DocTestFinder().find(_module("stubs", name), extraglobs=answers)
-    assert {test.name.rpartition(".")[2] for test in tests if test.examples} == set(answers)
+@pytest.mark.parametrize(("number", "name"), list(enumerate(ASSIGNMENTS, start=1)))
+def test_each_function_of_a_stub_has_an_example_and_all_are_true_in_the_sheet_as_well(number, name):
+    answers, stub = vars(_module("reference", name)), _module("stubs", name)
+    tests = [test for test in doctest.DocTestFinder().find(stub) if test.examples]
+    assert {test.name.rpartition(".")[2] for test in tests} == {check.function for check in ASSIGNMENTS[name].checks}
+    sheet = (SHEETS / f"{number}_{name}.md").read_text(encoding="utf-8")
+    blocks = "\n".join(re.findall(r"```python\n(.*?)```", sheet, re.DOTALL))
+    tests.append(doctest.DocTestParser().get_doctest(blocks, vars(stub), "sheet", None, None))
     said = []
     for test in tests:
+        test.globs = test.globs | answers
         doctest.DocTestRunner(verbose=False).run(test, out=said.append)
     assert not said, "".join(said)
 
