@@ -82,7 +82,7 @@ class Submission:
         self._process: subprocess.Popen | None = None
         self._given_up = ""  # why nothing more is tried
         self._endless: set[str] = set()
-        self._end = time.monotonic() + bounds.seconds
+        self._left = bounds.seconds  # of waiting for it; what the grader needs to find the right answer is not counted
         self.functions: frozenset[str] = frozenset()
         self.remarks: list[str] = []
 
@@ -107,7 +107,7 @@ class Submission:
             return Answer(failed=self._given_up)
         if function in self._endless:
             return Answer(failed=f"{function} was not tried again, since it did not end")
-        if time.monotonic() > self._end:
+        if self._left <= 0:
             return Answer(failed=f"not tried: the {self._bounds.seconds:g} seconds for this file were used up")
         if self._process is None:
             self._start()
@@ -173,11 +173,14 @@ class Submission:
 
     def _wait(self, seconds: float, function: str) -> Answer | None:
         """The next answer; None if it does not come in time. Either of these, or its death, ends the process."""
+        start = time.monotonic()
         try:
-            reply = self._replies.get(timeout=max(0.1, min(seconds, self._end - time.monotonic())))
+            reply = self._replies.get(timeout=max(0.1, min(seconds, self._left)))
         except queue.Empty:
             self._stop()
             return None
+        finally:
+            self._left -= time.monotonic() - start
         if not isinstance(reply, dict):
             code = self._stop(patience=1)
             how = f" by signal {-code}" if code and code < 0 else f" with exit code {code}" if code else ""
