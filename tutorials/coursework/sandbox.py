@@ -45,7 +45,7 @@ class Bounds(NamedTuple):
     """For one assignment of one submission."""
 
     call_seconds: float = 10
-    load_seconds: float = 30  # to import the file, JAX included
+    load_seconds: float = 60  # to import the file, JAX included
     seconds: float = 60  # in all
     memory: int = 4 * 2**30  # bytes of address space, of which JAX takes most
 

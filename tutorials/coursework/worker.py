@@ -45,7 +45,8 @@ def encode(value: Any) -> Any:
         kind = "tuple" if isinstance(value, tuple) else "list" if isinstance(value, list) else "set"
         return {kind: [encode(one) for one in value]}
     if isinstance(value, dict):
-        return {"dict": [[encode(key), encode(one)] for key, one in value.items()]}
+        keys = [key.item() if isinstance(key, np.generic) else key for key in value]
+        return {"dict": [[encode(key), encode(one)] for key, one in zip(keys, value.values(), strict=True)]}
     if is_array(value) and value.nbytes > LARGEST_ARRAY:
         return {"foreign": f"array, of {value.nbytes / 1e6:,.0f} MB"}
     if is_array(value) and str(value.dtype) in DTYPES:

@@ -12,10 +12,6 @@ def _grey(hu, level, width, shift=0.0, narrower=0.0, finish=np.round):
     return finish((np.clip(hu.astype(np.float64), low, low + width) - low) * 255 / width).astype(np.uint8)
 
 
-def test_right_work_loses_nothing():
-    assert points("windowing") == {}
-
-
 def test_half_a_width_too_much():
     def twice_as_wide(level_hu, width_hu):
         window_limits(level_hu, width_hu)
