@@ -62,10 +62,10 @@ check: $(VENV)/dev.done
 REAL := $(if $(SOURCE)$(RUNS)$(filter-out file,$(origin DATA)),yes)
 tutorials: $(VENV)/tutorials.done
 ifeq ($(REAL),)
-	$(PY) tutorials/build.py $(ONLY)
+	$(PY) -m tutorials.build $(ONLY)
 else
 	$(if $(SOURCE),test -e "$(DATA)/prepare.json" || $(PY) -m ich_jax.prepare "$(SOURCE)" --out "$(DATA)")
-	ICH_JAX_DATA="$(DATA)" ICH_JAX_SOURCE="$(SOURCE)" ICH_JAX_RUNS="$(RUNS)" $(PY) tutorials/build.py $(ONLY)
+	ICH_JAX_DATA="$(DATA)" ICH_JAX_SOURCE="$(SOURCE)" ICH_JAX_RUNS="$(RUNS)" $(PY) -m tutorials.build $(ONLY)
 endif
 
 grade: $(VENV)/run.done

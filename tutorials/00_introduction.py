@@ -18,12 +18,29 @@
 # > folder of a reproduction, whose trainings are then not made again. [README.md](README.md) says more.
 
 # %%
-from collections import Counter
+from importlib.util import find_spec
+
+if not (find_spec("ich_jax") and find_spec("tutorials")):
+    raise ModuleNotFoundError(
+        "install the project first, in a cell of its own or in a terminal:  "
+        "%pip install <folder or git address of this project>"
+    )
+
+# %%
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from common import (
+from ich_jax.data.dicom import read_slice
+from ich_jax.data.prepared import open_prepared
+from ich_jax.paper.printed import CLASSES, TYPES
+from ich_jax.paper.windowing import BRAIN, apply_window
+from ich_jax.phantom.dataset import read_truth
+from ich_jax.training.batches import split_rows
+from ich_jax.training.config import preset
+from ich_jax.training.inference import predict
+from ich_jax.training.run import train
+from tutorials.common import (
     GIVEN,
     SMALL,
     SOURCE,
@@ -37,16 +54,6 @@ from common import (
     table,
     trained,
 )
-from ich_jax.data.dicom import read_slice
-from ich_jax.data.prepared import open_prepared
-from ich_jax.paper.printed import CLASSES, TYPES
-from ich_jax.paper.windowing import BRAIN, apply_window
-from ich_jax.phantom.dataset import read_truth
-from ich_jax.training.batches import split_rows
-from ich_jax.training.config import preset
-from ich_jax.training.inference import predict
-from ich_jax.training.outcome import read_outcome
-from ich_jax.training.run import evaluate, train
 
 data = start()
 SLICES = 300 if SMALL else 1600  # how many to use; SMALL only checks that everything runs
@@ -227,55 +234,4 @@ else:
 #    `evaluate(run.folder, "validation")` prints a page like the one above and returns its metrics as a dictionary. Is it
 #    better there? Why could one expect that?
 #
-# ## Answers
-
-# %% [markdown]
-# <details><summary><b>Answer 1</b></summary>
-#
-# `data.classes` holds one number per slice, its place in `CLASSES`.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-counts = Counter(CLASSES[k] for k in data.classes)
-table(
-    ("class", "slices", "share"),
-    [(name, counts[name], f"{counts[name] / len(data.classes):.1%}") for name in CLASSES],
-)
-
-# %% [markdown]
-# <details><summary><b>Answer 2</b></summary>
-#
-# `blood_of` is true where at least half of a pixel is blood. The faint edge of a bleed, mixed with brain, stays outside
-# the line.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-slices = phantom()
-row = smallest["subarachnoid"]
-figure = Figure(figsize=(4, 4), layout="constrained")
-axes = figure.subplots()
-axes.imshow(
-    apply_window(read_slice(slices / "stage_2_train" / f"{row.image_id}.dcm").hu, *BRAIN),
-    cmap="gray",
-)
-axes.contour(blood_of(row.image_id), [0.5], colors="white", linewidths=1.2)
-axes.set_axis_off()
-show(figure, f"The smallest subarachnoid bleed, {row.subarachnoid_mm2:.0f} mm², outlined. PHANTOM.")
-
-# %% [markdown]
-# <details><summary><b>Answer 3</b></summary>
-#
-# One could expect it to be a little better on the validation part, because the epoch that is kept was *chosen* by the
-# loss there. On parts this small chance can outweigh that. It is why a third part, the test part, is held back.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-on_validation = evaluate(run.folder, "validation", data.path, say=lambda _: None)
-on_test = read_outcome(run.folder, data).metrics
-table(
-    ("part", "slices", "accuracy", "balanced accuracy"),
-    [
-        (m["part"], m["slices"], m["accuracy"], m["balanced_accuracy"])
-        for m in (on_validation, on_test)
-    ],
-)
+# [The answers](answers/00_introduction.ipynb) are in a notebook of their own.

@@ -8,16 +8,23 @@
 # paper's Fig. 3, and find two places where "obviously the same" is not.
 
 # %%
+from importlib.util import find_spec
+
+if not (find_spec("ich_jax") and find_spec("tutorials")):
+    raise ModuleNotFoundError(
+        "install the project first, in a cell of its own or in a terminal:  "
+        "%pip install <folder or git address of this project>"
+    )
+
+# %%
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from common import GIVEN, SMALL, SOURCE, dicom, phantom, show, start, table
 from ich_jax.data.dicom import read_stored
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.windowing import (
-    AIR_HU,
     BONE,
     BRAIN,
     SUBDURAL,
@@ -31,6 +38,7 @@ from ich_jax.paper.windowing import (
 from ich_jax.phantom.dataset import read_truth
 from ich_jax.phantom.tissues import BLOOD_RANGE_HU, TISSUE_RANGES_HU
 from ich_jax.show import figures
+from tutorials.common import GIVEN, SMALL, SOURCE, dicom, phantom, show, start, table
 
 data = start()
 SIZE = 64 if SMALL else 224  # side of the finished image; the paper's is 224
@@ -257,57 +265,4 @@ table(
 # 3. Go back: given a grey level of the brain window strictly between 0 and 255, which HU could it have been? Check that
 #    windowing your answer returns the level.
 #
-# ## Answers
-
-# %% [markdown]
-# <details><summary><b>Answer 1</b></summary>
-#
-# 28 HU and less is black, 36 HU and more white. It spreads the few HU between grey and white matter, and early signs of
-# a stroke, over the whole screen; blood and bone are both white. Neighbouring pixels of brain
-# differ by a good part of the window, as the number below says: that is the noise.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-print(window_limits(32, 8))
-brain = (hu[:, 1:] > 20) & (hu[:, 1:] < 45) & (hu[:, :-1] > 20) & (hu[:, :-1] < 45)
-print(
-    f"neighbouring pixels of brain differ by {np.abs(np.diff(hu, axis=1))[brain].mean():.1f} HU on average"
-)
-figure = Figure(figsize=(4, 4), layout="constrained")
-axes = figure.subplots()
-axes.imshow(apply_window(hu, 32, 8), cmap="gray")
-axes.set_axis_off()
-show(figure, f"A window of 8 HU: grey and white matter fall apart, and the noise shows. {shown}.")
-
-# %% [markdown]
-# <details><summary><b>Answer 2</b></summary>
-#
-# The brain window has 81 whole HU from 0 to 80, each its own level: 81 of 256 levels, the others stay empty. The bone
-# window has 2,801 HU for 256 levels: all are used, and about eleven HU share one.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-whole = np.arange(AIR_HU, 3000)
-for name, window in (("brain", BRAIN), ("bone", BONE)):
-    print(name, len(np.unique(apply_window(whole, *window))), "levels")
-
-# %% [markdown]
-# <details><summary><b>Answer 3</b></summary>
-# Solve $g = (h - \text{lo}) \cdot 255 / W$ for $h$: $h = \text{lo} + g\,W / 255$ is the middle of all HU that give $g$,
-# which reach half a level, $W / 510$, to both sides. In the brain window that is ±0.16 HU: at most one whole number
-# lies in it, and for most levels none does.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-level, width = BRAIN
-grey = np.arange(1, 255)
-back = (level - width / 2) + grey * width / 255
-assert np.array_equal(apply_window(back, *BRAIN), grey)
-print(
-    "back and forth:",
-    grey[100],
-    "→",
-    round(back[100], 2),
-    "HU →",
-    apply_window(back[100:101], *BRAIN)[0],
-)
+# [The answers](answers/02_windowing.ipynb) are in a notebook of their own.

@@ -6,6 +6,15 @@
 # detective: the paper does not print strides and padding, but its parameter count narrows them down.
 
 # %%
+from importlib.util import find_spec
+
+if not (find_spec("ich_jax") and find_spec("tutorials")):
+    raise ModuleNotFoundError(
+        "install the project first, in a cell of its own or in a terminal:  "
+        "%pip install <folder or git address of this project>"
+    )
+
+# %%
 from itertools import product
 
 import jax
@@ -14,13 +23,13 @@ import numpy as np
 from flax import nnx
 from matplotlib.figure import Figure
 
-from common import show, start, table
 from ich_jax.models import MODELS
 from ich_jax.models.derivation import fitting
 from ich_jax.models.layers import average_pool_2x2, batch_norm, conv
 from ich_jax.models.ledger import ledger
 from ich_jax.models.proposed import WIDTHS, Block, ProposedCNN
 from ich_jax.paper import printed
+from tutorials.common import show, start, table
 
 data = start()
 
@@ -330,46 +339,4 @@ table(("layers", "mode", "largest gradient of the bias"), rows)
 #    is a window of 2 with stride 2).
 # 3. Replace each 3×3 convolution of the four blocks by a 5×5 one. What happens to the parameters?
 #
-# ## Answers
-
-# %% [markdown]
-# <details><summary><b>Answer 1</b></summary>
-#
-# Only the dense layer changes: $4 \cdot 4 \cdot 2048 \cdot 2 + 2$ in place of $\cdot 6 + 6$. With 512 pixels the last
-# map is 8×8, so the dense layer has four times the weights.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-for size, side, classes in ((224, 4, 2), (512, 8, 6)):
-    mine = body + side * side * 2048 * classes + classes
-    assert mine == sum(line.total for line in ledger(ProposedCNN, size, classes))
-    print(f"{size}×{size}, {classes} classes: {mine:,}")
-
-# %% [markdown]
-# <details><summary><b>Answer 2</b></summary>
-#
-# 191 of 224 pixels: nearly the whole head. So a value at the end can have seen both the bone and the far side of the
-# brain.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-field, stride = 1, 1
-for k, step in [
-    (7, 2),
-    (3, 2),
-    *[(3, 1), (2, 2)] * len(WIDTHS),
-]:  # the 1×1 convolutions add nothing
-    field += (k - 1) * stride
-    stride *= step
-print(field, "pixels; neighbouring values are", stride, "pixels apart")
-
-# %% [markdown]
-# <details><summary><b>Answer 3</b></summary>
-#
-# Each has $25 f^2$ weights instead of $9 f^2$: 16 more for each pair of channels, $16 \sum f^2$ in all, which doubles
-# the network.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-more = 16 * sum(width**2 for width in WIDTHS)
-print(f"{more:,} more: {sum(parameters) + more:,} in place of {sum(parameters):,}")
+# [The answers](answers/03_network.ipynb) are in a notebook of their own.

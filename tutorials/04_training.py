@@ -7,6 +7,15 @@
 # early stopping by hand, and check each against the package.
 
 # %%
+from importlib.util import find_spec
+
+if not (find_spec("ich_jax") and find_spec("tutorials")):
+    raise ModuleNotFoundError(
+        "install the project first, in a cell of its own or in a terminal:  "
+        "%pip install <folder or git address of this project>"
+    )
+
+# %%
 import math
 from itertools import islice
 
@@ -17,7 +26,6 @@ import optax
 from flax import nnx
 from matplotlib.figure import Figure
 
-from common import GIVEN, SMALL, empty_folder, show, start, table, trained
 from ich_jax.models.proposed import ProposedCNN
 from ich_jax.paper import printed
 from ich_jax.paper.early_stopping import EarlyStopping
@@ -34,6 +42,7 @@ from ich_jax.paper.steps import (
 from ich_jax.training.batches import training_batches
 from ich_jax.training.config import preset
 from ich_jax.training.run import train
+from tutorials.common import GIVEN, SMALL, empty_folder, show, start, table, trained
 
 data = start()
 STEPS = 6 if SMALL else 60  # of the short trainings below
@@ -464,53 +473,4 @@ show(
 #    not?
 # 3. With patience 1, after which epoch would each rule have stopped on `zigzag`?
 #
-# ## Answers
-
-# %% [markdown]
-# <details><summary><b>Answer 1</b></summary>
-#
-# At $t = 1$, $m = (1 - \beta_1) g$ and $v = (1 - \beta_2) g^2$, so the step is
-# $\alpha\,(1 - \beta_1)/\sqrt{1 - \beta_2} = 0.05 / 0.0316 \approx 1.58\,\alpha$: too long. With the correction it is
-# $\alpha$ (up to ε). With $\beta_2 = 0.99$ it would be too short, half of $\alpha$.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-gradient = 0.7
-first = ((1 - 0.95) * gradient) / (np.sqrt((1 - 0.999) * gradient**2) + 1e-7)
-print(f"{first:.3f} times the learning rate")
-
-# %% [markdown]
-# <details><summary><b>Answer 2</b></summary>
-#
-# Its step is proportional to the gradient: multiply the loss by 10 and the step is 10 times as long. Adam divides by
-# the gradient's own size.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-optimizer = optax.sgd(0.1, momentum=0.9)
-theta, u = 2.0, 0.0
-theirs = jnp.asarray(2.0)
-state = optimizer.init(theirs)
-for _ in range(20):
-    u = 0.9 * u + theta  # the gradient of θ²/2 is θ
-    theta -= 0.1 * u
-    updates, state = optimizer.update(theirs, state)
-    theirs = optax.apply_updates(theirs, updates)
-np.testing.assert_allclose(theta, theirs, rtol=1e-4)
-print(f"after 20 steps: {theta:.4f}, Optax {theirs:.4f}")
-
-# %% [markdown]
-# <details><summary><b>Answer 3</b></summary>
-#
-# Both after epoch 3: it is the first that is not better than the best, and the first that is higher than the one
-# before. The rules only differ from patience 2 on.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-for rule in ("no-improvement", "rises"):
-    state = EarlyStopping(1, rule)
-    for loss in zigzag:
-        state = state.after(loss)
-        if state.should_stop:
-            break
-    print(f"{rule}: after epoch {state.epoch}")
+# [The answers](answers/04_training.ipynb) are in a notebook of their own.

@@ -6,15 +6,24 @@
 # number, and see how a high accuracy can mean next to nothing.
 
 # %%
+from importlib.util import find_spec
+
+if not (find_spec("ich_jax") and find_spec("tutorials")):
+    raise ModuleNotFoundError(
+        "install the project first, in a cell of its own or in a terminal:  "
+        "%pip install <folder or git address of this project>"
+    )
+
+# %%
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics as sklearn_metrics
 
-from common import finished, show, start, table
 from ich_jax.paper import metrics, printed
 from ich_jax.paper.printed import CLASSES
 from ich_jax.plumbing.files import read_json
 from ich_jax.show import figures
+from tutorials.common import finished, show, start, table
 
 data = start()
 
@@ -279,37 +288,4 @@ print(f"AUC {by_sklearn:.4f}: by hand, scikit-learn and ich_jax alike (made-up s
 # 3. Compute the accuracy of the proposed network on a test set with as many slices of each class. Which metric of the
 #    original matrix is that?
 #
-# ## Answers
-
-# %% [markdown]
-# <details><summary><b>Answer 1</b></summary>
-#
-# Epidural, all four of them: the rarest class. Two never find a single one, and MobileNet comes close to that.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-for network in printed.NETWORKS:
-    matrix = printed.confusion(network)
-    r = metrics.recall(matrix)
-    k = r.argmin()
-    print(f"{network:<13} {CLASSES[k]:<10} recall {r[k]:.4f}, {matrix[k, k]} of {matrix[k].sum()}")
-
-# %% [markdown]
-# <details><summary><b>Answer 2</b></summary>
-#
-# Enough healthy slices, and an answer of "none" for nearly everything: balanced accuracy of "always none" is 1/6.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-mine = np.zeros((6, 6), int)
-mine[:, 0] = (950, 10, 10, 10, 10, 10)
-print(metrics.accuracy(mine), metrics.balanced_accuracy(mine))
-
-# %% [markdown]
-# <details><summary><b>Answer 3</b></summary>
-#
-# With equal rows, accuracy is the plain mean of the recalls: balanced accuracy.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-print(metrics.accuracy(shares), metrics.balanced_accuracy(confusion))
+# [The answers](answers/05_metrics.ipynb) are in a notebook of their own.

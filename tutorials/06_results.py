@@ -7,12 +7,29 @@
 # does.
 
 # %%
+from importlib.util import find_spec
+
+if not (find_spec("ich_jax") and find_spec("tutorials")):
+    raise ModuleNotFoundError(
+        "install the project first, in a cell of its own or in a terminal:  "
+        "%pip install <folder or git address of this project>"
+    )
+
+# %%
 from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from common import (
+from ich_jax.paper import printed
+from ich_jax.paper.printed import CLASSES
+from ich_jax.phantom.dataset import read_truth
+from ich_jax.show import figures
+from ich_jax.training.batches import split_rows
+from ich_jax.training.config import preset
+from ich_jax.training.outcome import read_outcome
+from ich_jax.training.run import train
+from tutorials.common import (
     GIVEN,
     KAGGLE,
     SMALL,
@@ -23,14 +40,6 @@ from common import (
     table,
     trained,
 )
-from ich_jax.paper import metrics, printed
-from ich_jax.paper.printed import CLASSES
-from ich_jax.phantom.dataset import read_truth
-from ich_jax.show import figures
-from ich_jax.training.batches import split_rows
-from ich_jax.training.config import preset
-from ich_jax.training.outcome import read_outcome
-from ich_jax.training.run import train
 
 data = start()
 SLICES = 300 if SMALL else 1600  # how many of the phantom's slices to use
@@ -229,53 +238,4 @@ else:
 # 3. Which class has the best, which the worst AUC? Compare with the recalls: which classes are ranked well but seldom
 #    named?
 #
-# ## Answers
-
-# %% [markdown]
-# <details><summary><b>Answer 1</b></summary>
-#
-# Replay the validation losses through the state machine of [tutorial 4](04_training.ipynb).
-# </details>
-
-# %% jupyter={"source_hidden": true}
-from ich_jax.paper.early_stopping import EarlyStopping
-
-for patience in (1, 3):
-    state = EarlyStopping(patience)
-    for row in done.history:
-        state = state.after(row["validation_loss"])
-        if state.should_stop:
-            break
-    print(
-        f"patience {patience}: {state.epoch} of {len(done.history)} epochs, keeps {state.best_epoch}"
-    )
-
-# %% [markdown]
-# <details><summary><b>Answer 2</b></summary>
-#
-# Add up the blocks of the matrix. Sensitivity and specificity are in `metrics.json` as well.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-c = done.confusion
-two = np.array([[c[0, 0], c[0, 1:].sum()], [c[1:, 0].sum(), c[1:, 1:].sum()]])
-print("accuracy   ", round(metrics.accuracy(two), 4))
-print("sensitivity", round(two[1, 1] / two[1].sum(), 4), "=", round(metrics.any_sensitivity(c), 4))
-print("specificity", round(two[0, 0] / two[0].sum(), 4), "=", round(metrics.any_specificity(c), 4))
-
-# %% [markdown]
-# <details><summary><b>Answer 3</b></summary>
-#
-# A class with a high AUC and a low recall is ranked well but seldom named: its slices get more of its probability than
-# most others do, yet another class is larger still. AUC looks at the ranking by one class; recall asks for the largest
-# of six.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-table(
-    ("class", "slices", "recall", "AUC"),
-    [
-        (name, row["support"], row["recall"], "—" if row["auc"] is None else row["auc"])
-        for name, row in done.metrics["per_class"].items()
-    ],
-)
+# [The answers](answers/06_results.ipynb) are in a notebook of their own.

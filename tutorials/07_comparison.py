@@ -6,10 +6,18 @@
 # careful reader does: check the paper's tables against each other.
 
 # %%
+from importlib.util import find_spec
+
+if not (find_spec("ich_jax") and find_spec("tutorials")):
+    raise ModuleNotFoundError(
+        "install the project first, in a cell of its own or in a terminal:  "
+        "%pip install <folder or git address of this project>"
+    )
+
+# %%
 import numpy as np
 from matplotlib.figure import Figure
 
-from common import GIVEN, SMALL, empty_folder, show, start, table, trained
 from ich_jax.models import MODELS
 from ich_jax.models.ledger import ledger
 from ich_jax.paper import metrics, printed
@@ -20,6 +28,7 @@ from ich_jax.show.document import Table
 from ich_jax.training.config import preset
 from ich_jax.training.outcome import read_outcome
 from ich_jax.training.run import train
+from tutorials.common import GIVEN, SMALL, empty_folder, show, start, table, trained
 
 data = start()
 SLICES = 120 if SMALL else 296  # to use; the training part is then a multiple of 8
@@ -247,57 +256,4 @@ show(
 #    accuracy $p$ of $n$ slices has the standard error $\sqrt{p (1 - p) / n}$, and that of a difference is the root of
 #    the sum of squares. Why is this not the right calculation?
 #
-# ## Answers
-
-# %% [markdown]
-# <details><summary><b>Answer 1</b></summary>
-#
-# Specificity falls, and accuracy with it: DenseNet121 is now last, behind MobileNet. Sensitivity does not change: only
-# healthy slices moved.
-# </details>
-
-
-# %% jupyter={"source_hidden": true}
-def changed(network: str) -> np.ndarray:
-    matrix = printed.confusion(network)
-    if network == "densenet121":
-        matrix[0, 0] -= 1000
-        matrix[0, 5] += 1000
-    return matrix
-
-
-after = audit.audit(changed)
-for metric in ("accuracy", "any_sensitivity", "any_specificity"):
-    print(
-        f"{metric:<16} {found.values['densenet121'][metric]:.4f} → "
-        f"{after.values['densenet121'][metric]:.4f}"
-    )
-
-# %% [markdown]
-# <details><summary><b>Answer 2</b></summary>
-#
-# A depthwise convolution has 9 weights a channel, an ordinary one 9 for each *pair* of channels (its input and output
-# have as many channels here).
-# </details>
-
-# %% jupyter={"source_hidden": true}
-lines = ledger(MODELS["mobilenet"])
-depthwise = [line for line in lines if line.kind.startswith("depthwise")]
-more = sum(9 * line.shape[-1] ** 2 - 9 * line.shape[-1] for line in depthwise)
-now = sum(line.trainable for line in lines)
-print(f"{now / 1e6:.2f} M as it is, {(now + more) / 1e6:.1f} M with ordinary 3×3 convolutions")
-
-# %% [markdown]
-# <details><summary><b>Answer 3</b></summary>
-#
-# Nearly seven standard errors: hardly chance, *if* everything were independent. But there are about ten test slices of
-# each patient, right or wrong together (`ich_jax.results.bootstrap` draws whole patients instead). Both networks
-# answered the same slices, so what counts is where they disagree, which two matrices do not tell. And each is one
-# training: another seed would have given other networks.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-n = printed.confusion("proposed").sum()
-p, q = (found.values[name]["accuracy"] for name in ("proposed", "inception_v1"))
-error = np.sqrt(p * (1 - p) / n + q * (1 - q) / n)
-print(f"difference {p - q:.4f}, standard error {error:.5f}: {(p - q) / error:.1f} of them")
+# [The answers](answers/07_comparison.ipynb) are in a notebook of their own.

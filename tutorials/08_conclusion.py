@@ -7,6 +7,15 @@
 # it?
 
 # %%
+from importlib.util import find_spec
+
+if not (find_spec("ich_jax") and find_spec("tutorials")):
+    raise ModuleNotFoundError(
+        "install the project first, in a cell of its own or in a terminal:  "
+        "%pip install <folder or git address of this project>"
+    )
+
+# %%
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,7 +23,18 @@ from matplotlib.figure import Figure
 from PIL import Image
 from scipy import ndimage
 
-from common import (
+from ich_jax.paper import metrics
+from ich_jax.paper.printed import CLASSES
+from ich_jax.paper.steps import join_model, normalise
+from ich_jax.plumbing.command import InputError
+from ich_jax.results.bootstrap import draws, interval, metric_of_draws, patient_confusions
+from ich_jax.show import figures
+from ich_jax.training.batches import split_rows
+from ich_jax.training.config import preset
+from ich_jax.training.network import weights_key
+from ich_jax.training.outcome import read_outcome
+from ich_jax.training.run import train
+from tutorials.common import (
     GIVEN,
     SMALL,
     blood_of,
@@ -25,18 +45,6 @@ from common import (
     table,
     trained,
 )
-from ich_jax.paper import metrics
-from ich_jax.paper.printed import CLASSES
-from ich_jax.paper.steps import join_model, normalise
-from ich_jax.plumbing.command import InputError
-from ich_jax.results.bootstrap import draws, interval, metric_of_draws, patient_confusions
-from ich_jax.show import figures
-from ich_jax.training.batches import split_rows
-from ich_jax.training.config import preset
-from ich_jax.training.inference import answer
-from ich_jax.training.network import weights_key
-from ich_jax.training.outcome import read_outcome
-from ich_jax.training.run import train
 
 data = start()
 SLICES = 300 if SMALL else 1600  # how many of the phantom's slices to use
@@ -249,82 +257,4 @@ table(header, rows)
 #    ask the network again, with `join_model` as in `saliency`. How does the probability of its class change? Is that a
 #    better answer to "where does it look" than a gradient?
 #
-# ## Answers
-
-# %% [markdown]
-# <details><summary><b>Answer 1</b></summary>
-#
-# Confidence is the largest of the six probabilities.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-for split, one in results.items():
-    sure = one.probabilities.max(axis=1) > 0.9
-    print(
-        f"split by {split}: {np.sum(sure & (one.predicted != one.actual))} of {sure.sum()} sure "
-        f"answers are wrong"
-    )
-
-# %% [markdown]
-# <details><summary><b>Answer 2</b></summary>
-#
-# Accuracy cannot change: dividing by $T$ keeps the order of the logits. $T > 1$ makes the network less sure. It helps
-# the test part if the network is over-sure there by as much as on the validation part.
-# </details>
-
-# %% jupyter={"source_hidden": true}
-split = split_rows(data, run.settings)
-logits = {
-    part: answer(run.network, run.state, data, split[part], part) for part in ("validation", "test")
-}
-temperatures = np.geomspace(0.25, 8, 60)
-losses = [
-    metrics.cross_entropy(data.classes[split["validation"]], logits["validation"] / t)
-    for t in temperatures
-]
-best = temperatures[int(np.argmin(losses))]
-for t in (1.0, best):
-    probabilities = np.exp(metrics.log_softmax(logits["test"] / t))
-    error = metrics.expected_calibration_error(
-        metrics.calibration(data.classes[split["test"]], probabilities, bins=5)
-    )
-    right = np.mean(probabilities.argmax(axis=1) == data.classes[split["test"]])
-    print(f"T = {t:.2f}: calibration error {error:.3f}, accuracy {right:.4f}")
-
-# %% [markdown]
-# <details><summary><b>Answer 3</b></summary>
-#
-# It asks the network about a *changed picture* instead of an infinitely small change, so it is closer to what one
-# means. It is only as good as the patch: where the class becomes another *bleed* and not 'none', the patch itself may
-# look like one.
-# </details>
-
-
-# %% jupyter={"source_hidden": true}
-def probability(image: np.ndarray, k: int) -> float:
-    model = join_model(
-        run.network.structure, run.state.params, run.state.batch_stats, training=False
-    )
-    return float(jax.nn.softmax(model(normalise(jnp.asarray(image))[None]))[0, k])
-
-
-rows = []
-if GIVEN:
-    left_out("nobody has outlined the blood in these slices, so it cannot be covered")
-for place, blood in zip(shown, masks, strict=not GIVEN):
-    image, k = data.images[rows_of_test[place]].copy(), result.predicted[place]
-    before = probability(image, k)
-    image[blood] = np.median(image[~blood & (image[..., 0] > 0) & (image[..., 0] < 255)], axis=0)
-    rows.append(
-        (CLASSES[result.actual[place]], before, probability(image, k), probability(image, 0))
-    )
-if not GIVEN:
-    table(
-        (
-            "slice shows",
-            "probability of its class",
-            "with the blood covered",
-            "then: probability of 'none'",
-        ),
-        rows,
-    )
+# [The answers](answers/08_conclusion.ipynb) are in a notebook of their own.

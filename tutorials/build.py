@@ -1,4 +1,4 @@
-"""`make tutorials`: run each tutorial's .py as a notebook and keep it, outputs and all, as an .ipynb beside it.
+"""`make tutorials`: run each .py, the tutorials' and their answers', as a notebook, and keep it as an .ipynb beside it.
 
 With data of your own (ICH_JAX_DATA) the .ipynb files go to a folder in out/tutorials/ instead.
 """
@@ -14,15 +14,20 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-import common
 from ich_jax.plumbing.command import run_command
+from tutorials import common
 
 HERE = Path(__file__).resolve().parent
 
 
 def sources() -> list[Path]:
-    """The tutorials, in reading order."""
-    return sorted(HERE.glob("[0-9][0-9]_*.py"))
+    """The tutorials, in reading order, each followed by its answers."""
+    found = [*HERE.glob("[0-9][0-9]*_*.py"), *HERE.glob("answers/[0-9][0-9]_*.py")]
+    return sorted(found, key=lambda path: (path.name, path.parent.name))
+
+
+def _number(path: Path) -> str:
+    return path.name.split("_")[0]
 
 
 def read_source(path: Path) -> nbformat.NotebookNode:
@@ -38,7 +43,7 @@ def read_source(path: Path) -> nbformat.NotebookNode:
 
 
 def build(path: Path, folder: Path = HERE) -> float:
-    """Execute one tutorial and write its .ipynb into `folder`; returns the seconds that took."""
+    """Execute one source and write its .ipynb into `folder`, as it lies in HERE; returns the seconds that took."""
     notebook, start = read_source(path), time.perf_counter()
     limit = None if common.GIVEN else 1200  # a training on all of RSNA takes hours
     client = NotebookClient(
@@ -63,17 +68,19 @@ def build(path: Path, folder: Path = HERE) -> float:
             cell.outputs = _merged(cell.outputs)
         elif folder != HERE:
             cell.source = _with_links_from(folder, cell.source)
-    nbformat.write(notebook, folder / f"{path.stem}.ipynb")
+    target = folder / path.relative_to(HERE).with_suffix(".ipynb")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, target)
     return seconds
 
 
 def _with_links_from(folder: Path, text: str) -> str:
-    """A cell's text, its links to other files than tutorials as they are from `folder`."""
+    """A cell's text, its links to other files than notebooks as they are from `folder`."""
 
     def moved(link: re.Match) -> str:
         return f"]({Path(os.path.relpath(HERE / link[1], folder)).as_posix()})"
 
-    return re.sub(r"\]\((?!https?:|\d\d_)([^)\s]+\.\w+)\)", moved, text)
+    return re.sub(r"\]\((?!https?:)([^)\s]+\.(?!ipynb)\w+)\)", moved, text)
 
 
 def _merged(outputs: list) -> list:
@@ -91,17 +98,17 @@ def main() -> None:
     if common.SMALL and not common.GIVEN:
         what = "ICH_JAX_SMALL=1 would put meaningless numbers into the notebooks"
         raise common.InputError(f"{what}; run the .py files instead")
-    wanted = sys.argv[1:]
+    numbers = sorted({_number(path) for path in sources()})
+    wanted = sys.argv[1:] or numbers
     for number in wanted:
-        if not any(path.name.startswith(number) for path in sources()):
-            names = ", ".join(path.name[:2] for path in sources())
-            raise common.InputError(f"{number}: no such tutorial; there are {names}")
+        if number not in numbers:
+            raise common.InputError(f"{number}: no such tutorial; there are {', '.join(numbers)}")
     common.start()  # makes the phantom, so that no tutorial's time contains it
     folder = common.out().resolve() if common.GIVEN else HERE
     folder.mkdir(parents=True, exist_ok=True)
     for path in sources():
-        if not wanted or any(path.name.startswith(number) for number in wanted):
-            print(f"{path.stem} …", end=" ", flush=True)
+        if _number(path) in wanted:
+            print(f"{path.relative_to(HERE).with_suffix('')} …", end=" ", flush=True)
             print(f"{build(path, folder):.0f} s", flush=True)
     if common.GIVEN:
         print(f"notebooks: {folder}")

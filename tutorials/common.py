@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,17 +29,25 @@ if TYPE_CHECKING:
     from ich_jax.training.config import Settings
     from ich_jax.training.run import Run
 
+# Where data/ and out/ are: the project's folder, or the current one if the project was installed without its folder.
+ROOT = Path(__file__).resolve().parent.parent
+if not ((ROOT / "pyproject.toml").exists() and os.access(ROOT, os.W_OK)):
+    ROOT = Path.cwd()
+
 # The switches; README.md beside this file explains them. ICH_JAX_SMALL=1 shrinks everything, to see whether the
 # tutorials run; its numbers mean nothing.
 SMALL = os.environ.get("ICH_JAX_SMALL") == "1"
 DATA, SOURCE, RUNS = (
     os.environ.get(f"ICH_JAX_{name}") or None for name in ("DATA", "SOURCE", "RUNS")
 )
-GIVEN = DATA is not None  # data of your own: real slices, and the paper's own settings
+SHARED = DATA is not None and all(
+    (ROOT / DATA / name).exists() for name in ("kaggle/truth.csv", "prepared/prepare.json")
+)  # a phantom that somebody else has made; nothing is written there
+GIVEN = DATA is not None and not SHARED  # data of your own, and the paper's own settings
 
-ROOT = Path(__file__).resolve().parent.parent
-FOLDER = Path(tempfile.gettempdir()) / "ich_jax-small" if SMALL else Path()
-PHANTOM = FOLDER / "data" / "phantom"
+# A phantom and results of the small setting are kept apart.
+FOLDER = Path("out/small") if SMALL else Path()
+PHANTOM = Path(DATA) if SHARED else FOLDER / "data" / "phantom"
 KAGGLE, PREPARED = PHANTOM / "kaggle", PHANTOM / "prepared"
 DRAWN_SLICES = (
     110  # of the phantom beside data of your own: five patients, and each type of hemorrhage
@@ -51,7 +58,7 @@ _shown: list[Path] = []
 
 
 def start() -> Prepared:
-    """Go to the project's folder and open the data: those of ICH_JAX_DATA, or else the phantom of `make train`.
+    """Go to ROOT and open the data: those of ICH_JAX_DATA, or else the phantom of `make train`.
 
     The phantom is made unless it is there: 1.8 GB in data/phantom/ and about two minutes, once for all tutorials.
 
@@ -65,10 +72,11 @@ def start() -> Prepared:
     if not GIVEN:
         if SOURCE or RUNS:
             raise InputError(
-                "ICH_JAX_SOURCE and ICH_JAX_RUNS go with ICH_JAX_DATA, the prepared folder; set that, too"
+                "ICH_JAX_SOURCE and ICH_JAX_RUNS go with ICH_JAX_DATA, a prepared folder of your own data; set that, too"
             )
         if not (PREPARED / "prepare.json").exists():
             slices, size = (300, 32) if SMALL else (DEFAULT["slices"], DEFAULT_IMAGE_SIZE)
+            print(f"making the phantom, once for all tutorials: {PHANTOM}", file=sys.stderr)
             # Commands of their own: a script that starts worker processes would be run again by each of them.
             _run("phantom", "--out", KAGGLE, "--slices", slices)
             _run("prepare", KAGGLE, "--out", PREPARED, "--size", size)
@@ -161,6 +169,24 @@ def trained(name: str, **changes: object) -> "Run":
         print(f"not as in the paper: {', '.join(differences)}")
     print(as_text(read_json(taken / "metrics.json")))
     return run
+
+
+def practice_run(split: str = "patient") -> "Run":
+    """A short training, made once, for answers that need a trained network and not a good one.
+
+    On data of your own it is the paper's (`trained`).
+
+    Raises InputError if the data cannot be split so.
+    """
+    from ich_jax.training.config import preset
+    from ich_jax.training.run import train
+
+    if GIVEN:
+        return trained("proposed-32-patient" if split == "patient" else "proposed-32")
+    slices, epochs = (300, 2) if SMALL else (800, 6)
+    settings = preset("phantom", split=split, augment=False, limit=slices, epochs=epochs)
+    folder = out() / f"practice-{split}-{_opened[0].fingerprint[:8]}"
+    return train(settings, _opened[0], folder, resume=True, say=lambda _: None)
 
 
 def finished(name: str) -> Path | None:
@@ -295,7 +321,8 @@ def show(figure: Figure, caption: str) -> None:
             Markdown(f"*{caption}*"),
         )
         return
-    script = Path(sys.argv[0]).stem
+    script = Path(sys.argv[0])
+    script = f"answers-{script.stem}" if script.parent.name == "answers" else script.stem
     folder = out() / "figures"
     folder.mkdir(parents=True, exist_ok=True)
     _shown.append(folder / f"{script}-{len(_shown) + 1}.png")
