@@ -4,6 +4,11 @@
 # The paper counts right answers in seven equations. All of them come from one table, the *confusion matrix*. In this
 # tutorial you write each by hand, check it against scikit-learn and the package, prove that two of them are the same
 # number, and see how a high accuracy can mean next to nothing.
+#
+# - **You will** write the paper's seven equations with NumPy and check them against scikit-learn.
+# - **You will learn** to read a confusion matrix, and which single numbers hide what it shows.
+# - **You need** NumPy. Nothing is trained here, so tutorials 3 and 4 can wait.
+# - **To study** about 60 minutes, and 30 more for the exercises.
 
 # %%
 from importlib.util import find_spec

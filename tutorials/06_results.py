@@ -5,6 +5,11 @@
 # (Table 2). Here you run that training, on the phantom or on data of your own, draw the same figures, and set your table
 # beside the paper's. What you learn to read: the curves, the gap between them, and what a confusion matrix tells that no single number
 # does.
+#
+# - **You will** train the paper's network once, and draw its figures and tables.
+# - **You will learn** to read learning curves and a confusion matrix, and to look at mistakes.
+# - **You need** tutorials [4](04_training.ipynb) (training, early stopping) and [5](05_metrics.ipynb) (the metrics).
+# - **To study** about 45 minutes, and 30 more for the exercises.
 
 # %%
 from importlib.util import find_spec

@@ -4,6 +4,11 @@
 # Is a small network enough? The paper trains its own beside three well-known ones, DenseNet121, MobileNet and Inception
 # v1, and finds it the most accurate and the quickest. Here you run all four, rebuild the tables, and then do what a
 # careful reader does: check the paper's tables against each other.
+#
+# - **You will** run the four networks, rebuild the paper's tables, and check them against each other.
+# - **You will learn** what a fair comparison needs, and how to audit printed results.
+# - **You need** tutorials [3](03_network.ipynb) (networks) and [5](05_metrics.ipynb) (the metrics).
+# - **To study** about 60 minutes, and 45 more for the exercises.
 
 # %%
 from importlib.util import find_spec

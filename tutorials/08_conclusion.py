@@ -5,6 +5,11 @@
 # *judge* such a claim? This last tutorial asks four questions of a trained network: does it hold for patients it has
 # not met? Is it as sure as it is right? Does it look at the blood? And what would have to be shown before anybody used
 # it?
+#
+# - **You will** put four questions to a trained network, and answer each by running it.
+# - **You will learn** what an accuracy does not say: new patients, calibration, where a network looks.
+# - **You need** tutorials [4](04_training.ipynb) and [5](05_metrics.ipynb).
+# - **To study** about 60 minutes, and 60 more for the exercises.
 
 # %%
 from importlib.util import find_spec
