@@ -16,6 +16,12 @@
 # > prepared folder, with the paper's own settings, and name the data wherever they show a result;
 # > `ICH_JAX_SOURCE=…` names the Kaggle zip or folder, for the cells that open DICOM files, and `ICH_JAX_RUNS=…` the
 # > folder of a reproduction, whose trainings are then not made again. [README.md](README.md) says more.
+#
+# - **You will** see the five types of hemorrhage, train a network on synthetic slices, and question it about single files.
+# - **You will learn** the words of the subject, and the way from files to a result.
+# - **You need** some Python, and to have seen NumPy. No medicine: each term is explained. What happens inside the network is for
+#   later tutorials; here it is one call.
+# - **It takes** about 40 minutes to study, and 30 more for the exercises.
 
 # %%
 from importlib.util import find_spec

@@ -6,6 +6,11 @@
 # stretch of the scale, spread over all the grey levels. The paper picks three and stacks them as the red, green and
 # blue of a colour image. You will derive that function, write it twice (as arithmetic and as a table), rebuild the
 # paper's Fig. 3, and find two places where "obviously the same" is not.
+#
+# - **You will** derive windowing, write it in two ways, and rebuild the paper's Fig. 3.
+# - **You will learn** what Hounsfield units and windows are, and two places where "obviously the same" is not.
+# - **You need** NumPy and a straight line's equation. No network.
+# - **It takes** about 45 minutes to study, and 30 more for the exercises.
 
 # %%
 from importlib.util import find_spec

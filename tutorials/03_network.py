@@ -4,6 +4,11 @@
 # The paper's network is small: 5.434 million parameters, a stem and four blocks, no shortcuts, no tricks. In this
 # tutorial you write a block with nothing but NumPy, watch how an image's shape changes on its way through, and play
 # detective: the paper does not print strides and padding, but its parameter count narrows them down.
+#
+# - **You will** write a block of the paper's network with NumPy, and find its strides from its number of parameters.
+# - **You will learn** what a convolution, a batch norm and a pooling do to an image, and how to count parameters and work.
+# - **You need** matrix products, and the [primer](02a_primer.ipynb) if networks, gradients or JAX are new to you.
+# - **It takes** about 75 minutes to study, and 40 more for the exercises.
 
 # %%
 from importlib.util import find_spec

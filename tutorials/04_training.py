@@ -5,6 +5,12 @@
 # name; it is read as its β₁), cross-entropy, batches of 32, at most 30 epochs, and stop when the validation loss has
 # not improved for three. This tutorial takes these words one by one. You write the loss, Adam, a training step and
 # early stopping by hand, and check each against the package.
+#
+# - **You will** write the loss, Adam, one step of training and early stopping, and check each against the package.
+# - **You will learn** how a network learns, what the paper's settings do, and what its figures of learning can and cannot show.
+# - **You need** the [primer](02a_primer.ipynb): gradient, epoch, overfitting, running mean, `jit`; and tutorial
+#   [3](03_network.ipynb)'s network.
+# - **It takes** about 90 minutes to study, and 45 more for the exercises.
 
 # %%
 from importlib.util import find_spec

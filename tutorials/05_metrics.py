@@ -8,7 +8,7 @@
 # - **You will** write the paper's seven equations with NumPy and check them against scikit-learn.
 # - **You will learn** to read a confusion matrix, and which single numbers hide what it shows.
 # - **You need** NumPy. Nothing is trained here, so tutorials 3 and 4 can wait.
-# - **To study** about 60 minutes, and 30 more for the exercises.
+# - **It takes** about 60 minutes to study, and 30 more for the exercises.
 
 # %%
 from importlib.util import find_spec

@@ -9,7 +9,7 @@
 # - **You will** train the paper's network once, and draw its figures and tables.
 # - **You will learn** to read learning curves and a confusion matrix, and to look at mistakes.
 # - **You need** tutorials [4](04_training.ipynb) (training, early stopping) and [5](05_metrics.ipynb) (the metrics).
-# - **To study** about 45 minutes, and 30 more for the exercises.
+# - **It takes** about 45 minutes to study, and 30 more for the exercises.
 
 # %%
 from importlib.util import find_spec

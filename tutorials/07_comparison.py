@@ -8,7 +8,7 @@
 # - **You will** run the four networks, rebuild the paper's tables, and check them against each other.
 # - **You will learn** what a fair comparison needs, and how to audit printed results.
 # - **You need** tutorials [3](03_network.ipynb) (networks) and [5](05_metrics.ipynb) (the metrics).
-# - **To study** about 60 minutes, and 45 more for the exercises.
+# - **It takes** about 60 minutes to study, and 45 more for the exercises.
 
 # %%
 from importlib.util import find_spec

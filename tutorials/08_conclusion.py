@@ -9,7 +9,7 @@
 # - **You will** put four questions to a trained network, and answer each by running it.
 # - **You will learn** what an accuracy does not say: new patients, calibration, where a network looks.
 # - **You need** tutorials [4](04_training.ipynb) and [5](05_metrics.ipynb).
-# - **To study** about 60 minutes, and 60 more for the exercises.
+# - **It takes** about 60 minutes to study, and 60 more for the exercises.
 
 # %%
 from importlib.util import find_spec

@@ -127,7 +127,9 @@ def _report_bad_input() -> None:
 def out() -> Path:
     """Where the tutorials put what they make: out/tutorials, and in it a folder for each data set of your own."""
     folder = FOLDER / "out" / "tutorials"
-    return folder / f"{_opened[0].title}-{_opened[0].fingerprint[:8]}" if GIVEN else folder
+    return (
+        folder / f"{_opened[0].title}-{_opened[0].fingerprint[:8]}" if GIVEN and _opened else folder
+    )
 
 
 def empty_folder(name: str) -> Path:
