@@ -56,8 +56,8 @@ SIZE = 64 if SMALL else 224  # side of the finished image; the paper's is 224
 #
 # $$\text{HU} = \text{slope} \cdot s + \text{intercept}.$$
 #
-# The slice of this tutorial has a subdural hemorrhage: the phantom's largest one, or of data of your own the first that
-# has one (without its DICOM files, a phantom's).
+# The slice of this tutorial has a subdural hemorrhage: the largest of the phantom's slices in a certain format, or of
+# data of your own the first that has one (without its DICOM files, a phantom's).
 
 # %%
 if GIVEN and SOURCE:
@@ -69,7 +69,7 @@ else:
     slices = phantom()
     chosen = max(
         (row for row in read_truth(slices) if row.types == "subdural" and not row.damage),
-        key=lambda row: row.subdural_mm2,
+        key=lambda row: (row.format.startswith("16-bit signed -1024.0 "), row.subdural_mm2),
     )
     path, shown = slices / "stage_2_train" / f"{chosen.image_id}.dcm", "PHANTOM"
     what = "PHANTOM: a subdural hemorrhage"
@@ -81,27 +81,10 @@ print("HU from", hu.min(), "to", hu.max())
 print(f"below air, −1000 HU: {(hu < -1100).mean():.0%} of the pixels")
 
 # %% [markdown]
-# What is below air? The scanner sees a round field; outside it, a file may hold a *padding* value that stands for
-# nothing. Every window makes it black, so it does no harm.
-
-# %%
-figure = Figure(figsize=(9, 3.4), layout="constrained")
-axes = figure.subplots()
-axes.hist(hu.ravel(), bins=np.arange(-1050, 2050, 10), color="0.35")
-axes.set_yscale("log")
-axes.set(xlabel="Hounsfield units (HU)", ylabel="pixels (logarithmic)")
-for height, (name, window) in zip(
-    (0.94, 0.86, 0.78), (("brain", BRAIN), ("subdural", SUBDURAL), ("bone", BONE)), strict=True
-):
-    low, high = window_limits(*window)
-    axes.plot([low, high], [height] * 2, "k|-", transform=axes.get_xaxis_transform(), markersize=8)
-    place = (high + 20, height - 0.02) if high < 1000 else (1400, height + 0.02)
-    axes.text(*place, f"{name} window", transform=axes.get_xaxis_transform(), fontsize=9)
-show(
-    figure,
-    "Where a slice's pixels lie, and what the three windows cover. The big peak is air. All of "
-    f"the brain is in the narrow brain window. {shown}.",
-)
+# What is below air? The scanner sees a round field. Outside it, in the corners of the picture, many files hold a
+# *padding* value that stands for nothing. (If the share is 0 %, this file has none.)
+#
+# Here is what lies where on the scale; in the phantom, and about so in a head:
 
 # %%
 table(
@@ -122,10 +105,48 @@ table(
 #
 # $$\text{lo} = L - \tfrac{W}{2}, \qquad \text{hi} = L + \tfrac{W}{2}.$$
 #
+# The paper uses three, and gives each by its level and width:
+#
+# | window | level | width | from lo … to hi | it shows |
+# |---|---:|---:|---:|---|
+# | brain | 40 | 80 | 0 … 80 | the brain's tissues, and blood in them |
+# | subdural | 80 | 200 | −20 … 180 | blood beside bone |
+# | bone | 600 | 2,800 | −800 … 2,000 | the skull |
+#
+# In the package they are called `BRAIN`, `SUBDURAL` and `BONE`. Here is where this slice's pixels lie, and what the
+# windows cover:
+
+# %%
+assert WINDOWS == (BRAIN, SUBDURAL, BONE) == ((40, 80), (80, 200), (600, 2800))
+lowest = min(hu.min(), -1050) // 50 * 50
+figure = Figure(figsize=(9, 3.4), layout="constrained")
+axes = figure.subplots()
+axes.hist(hu.ravel(), bins=np.arange(lowest, 2050, 10), color="0.35")
+axes.set_yscale("log")
+axes.set(xlabel="Hounsfield units (HU)", ylabel="pixels (logarithmic)", ylim=(None, 3e7))
+axes.text(-1000, 2e5, "air", ha="center", fontsize=9)
+if lowest < -1100:
+    axes.text(hu.min() + 15, 2e5, "padding", fontsize=9)
+for height, (name, window) in zip(
+    (0.94, 0.86, 0.78), (("brain", BRAIN), ("subdural", SUBDURAL), ("bone", BONE)), strict=True
+):
+    low, high = window_limits(*window)
+    axes.plot([low, high], [height] * 2, "k|-", transform=axes.get_xaxis_transform(), markersize=8)
+    place = (high + 20, height - 0.02) if high < 1000 else (1400, height + 0.02)
+    axes.text(*place, f"{name} window", transform=axes.get_xaxis_transform(), fontsize=9)
+show(
+    figure,
+    "Where a slice's pixels lie, and what the three windows cover. All of the brain is in the "
+    f"narrow brain window. {shown}.",
+)
+
+# %% [markdown]
 # What lies below lo shall be black (0), above hi white (255), and in between the grey shall rise in a straight line. A
 # line through (lo, 0) and (hi, 255) has the slope $255 / W$, so
 #
 # $$g(h) = \mathrm{round}\left( \frac{\min(\max(h, \text{lo}), \text{hi}) - \text{lo}}{W} \cdot 255 \right).$$
+#
+# Padding is far below every lo, so it becomes black and does no harm.
 
 
 # %%

@@ -40,7 +40,7 @@ else:
     slices = phantom()
     chosen = max(
         (row for row in read_truth(slices) if row.types == "subdural" and not row.damage),
-        key=lambda row: row.subdural_mm2,
+        key=lambda row: (row.format.startswith("16-bit signed -1024.0 "), row.subdural_mm2),
     )
     path, shown = slices / "stage_2_train" / f"{chosen.image_id}.dcm", "PHANTOM"
 hu = read_slice(path).hu
