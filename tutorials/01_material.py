@@ -180,7 +180,19 @@ print(
 # seems to count both, in its training part; it does not say so. Four slices of 322,440 change nothing. But a count that
 # does not add up is a thread worth pulling, and [tutorial 7](07_comparison.ipynb) pulls some longer ones.
 #
-# And the slices that were prepared here? (A file that cannot be read is not among them.)
+# And the slices that were prepared here? Not every slice of the label file is among them, and `rejected.csv` in the
+# prepared folder says why: a slice shows several types, or its file is damaged. The phantom has a damaged file on
+# purpose, which holds noise from some row on; by its label it shows no hemorrhage. That is why the label file above has
+# one more 'none' than the prepared folder.
+
+# %%
+with open(data.path / "rejected.csv", encoding="utf-8", newline="") as file:
+    reasons = [row["reason"] for row in csv.DictReader(file)]
+several = sum(reason.startswith("multi-type") for reason in reasons)
+print(f"left out: {several:,} slices of several types")
+for reason, count in Counter(one for one in reasons if "multi-type" not in one).most_common(5):
+    print(f"left out: {count:,} × {reason}")
+print(f"prepared: {len(data.classes):,} slices, {np.sum(data.classes == 0):,} of them 'none'")
 
 # %%
 split = split_by_image(data.classes, seed=0)
@@ -289,7 +301,9 @@ for block, name in zip(figure.subfigures(1, 2), parts_used, strict=False):
     test, answer = parts_used[name]["test"], found[name]
     same = used_patients[test] == used_patients[answer]
     wanted = np.flatnonzero((used_classes[test] > 0) & (same if name == "by image" else ~same))
-    chosen = rng.choice(wanted, min(3, len(wanted)), replace=False)
+    wanted = rng.permutation(wanted)
+    _, first = np.unique(used_classes[test[wanted]], return_index=True)  # one of each type
+    chosen = wanted[np.sort(first)][:3]
     panels = block.subplots(2, 3)
     for column, k in enumerate(chosen):
         for axes, k_row in zip(panels[:, column], (test[k], answer[k]), strict=True):

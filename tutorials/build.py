@@ -23,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 def sources() -> list[Path]:
     """The tutorials, in reading order, each followed by its answers."""
     found = [*HERE.glob("[0-9][0-9]*_*.py"), *HERE.glob("answers/[0-9][0-9]_*.py")]
-    return sorted(found, key=lambda path: (path.name, path.parent.name))
+    return sorted(found, key=lambda path: (path.name, path.parent != HERE))
 
 
 def _number(path: Path) -> str:
