@@ -62,7 +62,7 @@ from tutorials.common import (
 )
 
 data = start()
-SLICES = 300 if SMALL else 1600  # how many to use; SMALL only checks that everything runs
+SLICES = 300 if SMALL else 1200  # how many to use; SMALL only checks that everything runs
 EPOCHS = 2 if SMALL else 8
 
 # %% [markdown]
@@ -174,8 +174,10 @@ print("classes", data.classes[:10], "…  patients", len(set(data.patient_ids.to
 
 # %% [markdown]
 # Training is one call, the same that `python -m ich_jax.train` makes: settings, data, and a folder for what comes out.
-# It splits the data, trains the paper's network, keeps the epoch with the lowest validation loss, and reports on slices
-# it has never seen. `preset("phantom")` holds settings that suit the phantom; what else is given replaces single ones.
+# It splits the data into three parts, *training*, *validation* and *test*. The paper's network goes through the training
+# part several times, each time an **epoch**, and changes its numbers so that its answers get better. After each epoch it
+# is tried on the validation part; the epoch with the lowest **loss** there (how wrong the answers are: 0 is perfect) is
+# kept, and it reports on the test part, which it has never seen. `preset("phantom")` holds settings that suit the phantom; what else is given replaces single ones.
 # (On data of your own `trained`, in `common.py`, makes the same call with the paper's settings, unless that training is
 # there already; stopped, it goes on.)
 
@@ -190,6 +192,12 @@ else:
 # Your figures will not be the ones of somebody with another processor: rounding differs, and a training multiplies the
 # difference up. On one machine the same seed gives the same figures. That holds for every training in these tutorials,
 # so read *how* to judge a result, not the third digit.
+#
+# In the lines of the epochs the training loss falls steadily, the validation figures jump at first: the accuracy may be
+# no better than answering "none", and the loss above 1.79, which is what a network scores that gives all six classes the
+# same probability. Nothing is broken. Part of the network works with averages that it collects on the way (*batch norm*,
+# tutorial [3](03_network.ipynb)), and in validation it uses these averages while they still lag behind;
+# tutorial [4](04_training.ipynb) measures by how much.
 #
 # Read the last table from the top: **accuracy** is the share of right answers, and the number in brackets is what you
 # would get by answering "none" every time, without looking. A network has to beat that to be worth anything by this

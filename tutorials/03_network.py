@@ -30,7 +30,7 @@ from matplotlib.figure import Figure
 
 from ich_jax.models import MODELS
 from ich_jax.models.derivation import fitting
-from ich_jax.models.layers import average_pool_2x2, batch_norm, conv
+from ich_jax.models.layers import average_pool_2x2, conv
 from ich_jax.models.ledger import ledger
 from ich_jax.models.proposed import WIDTHS, Block, ProposedCNN
 from ich_jax.paper import printed
@@ -47,7 +47,8 @@ data = start()
 # ## A convolution, by hand
 #
 # A convolution slides a small window over the image. At each place it multiplies what is under the window with a
-# *kernel* and adds up. For a 3×3 kernel $K$ with $C$ input channels, output channel $f$ at pixel $(y, x)$ is
+# *kernel*, a small array of weights, and adds up. What is stacked along the image's last axis are its *channels*: first
+# the three colours, later as many as the layer before has kernels. For a 3×3 kernel $K$ with $C$ input channels, output channel $f$ at pixel $(y, x)$ is
 #
 # $$z_{y,x,f} = b_f + \sum_{i=0}^{2} \sum_{j=0}^{2} \sum_{c=1}^{C} a_{y+i-1,\,x+j-1,\,c}\; K_{i,j,c,f} .$$
 #
@@ -87,8 +88,12 @@ print("3×3 convolution:", image.shape, "→", by_hand.shape, "— as Flax has i
 # ## A block, by hand
 #
 # A block of width $f$ squeezes the channels to $f$ (1×1), looks around (3×3), normalises, opens up to $4f$ (1×1), and
-# halves the picture by averaging 2×2 pixels. After each convolution negative values become 0 (*ReLU*). Batch norm, once
-# trained, is a fixed straight line for each channel:
+# halves the picture by averaging 2×2 pixels. After each convolution negative values become 0 (*ReLU*).
+#
+# To normalise is the work of **batch norm**. In training it takes the mean and the variance of each channel over the
+# batch at hand, and brings every channel to mean 0 and variance 1. On the side it keeps *running means* of both (the
+# [primer](02a_primer.ipynb) has one). In evaluation an answer must not depend on which other images are asked about, so
+# there it uses the running means. Once trained, batch norm is thus a fixed straight line for each channel:
 #
 # $$\hat z = \gamma\, \frac{z - \mu}{\sqrt{\sigma^2 + \varepsilon}} + \beta ,$$
 #
@@ -289,50 +294,6 @@ table((*header, *(f"{name} ×" for name in others)), rows)
 # What stays undecided: strides 4 and 1 or 2 and 2, and the padding of the first two layers. The package goes by 2 and 2
 # with 'same' everywhere, for a plain reason: it is the stem of ResNet, the commonest of its time, and one padding for
 # all layers. `python -m ich_jax.models proposed` prints the same table.
-
-# %% [markdown]
-# ## A bias that does nothing
-#
-# Every convolution has a bias. In MobileNet a batch norm follows each of them *directly*, and it subtracts the batch's
-# mean: whatever the bias added is taken away again. In training its gradient is zero but for rounding, and the output
-# does not notice it. In evaluation the mean is a fixed number, so there the bias has a gradient. In the proposed
-# network ReLU stands in between, and all is alive. The ledger counts such idle biases all the same, as the paper does.
-
-
-# %%
-class ConvThenNorm(nnx.Module):
-    def __init__(self, rngs: nnx.Rngs, relu: bool):
-        self.conv = conv(3, 4, size=3, rngs=rngs)
-        self.norm = batch_norm(4, rngs=rngs)
-        self.relu = relu
-
-    def __call__(self, x):
-        x = self.conv(x)
-        return self.norm(nnx.relu(x) if self.relu else x)
-
-
-batch = jax.random.uniform(jax.random.key(0), (4, 16, 16, 3))
-# An arbitrary loss, so that the gradients are not all alike.
-weights = jax.random.normal(jax.random.key(1), (4, 16, 16, 4))
-rows = []
-for relu in (False, True):
-    for training in (True, False):
-        net = nnx.view(ConvThenNorm(nnx.Rngs(0), relu), use_running_average=not training)
-        structure, params, statistics = nnx.split(net, nnx.Param, nnx.BatchStat)
-
-        def loss(params, structure=structure, statistics=statistics):
-            return jnp.sum(weights * nnx.merge(structure, params, statistics, copy=True)(batch))
-
-        gradient = jax.grad(loss)(params)
-        size = float(jnp.abs(gradient["conv"]["bias"][...]).max())
-        rows.append(
-            (
-                "conv → ReLU → norm" if relu else "conv → norm",
-                "training" if training else "evaluation",
-                f"{size:.2g}",
-            )
-        )
-table(("layers", "mode", "largest gradient of the bias"), rows)
 
 # %% [markdown]
 # ## Try it
