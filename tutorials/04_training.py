@@ -424,8 +424,12 @@ show(
 # %% [markdown]
 # ## Why a network looks untrained at first
 #
-# Take the network that has just made these steps at 3e-4, and ask it about slices of the validation part, once as in
-# evaluation, with batch norm's running statistics, and once with the statistics of these slices themselves:
+# There are two reasons. One is in the figure: Adam's first steps move every parameter by the whole rate, all at once. At
+# 3e-4 that throws the network off, and by the sixtieth step it is just back at knowing the shares of the classes.
+#
+# The other is batch norm. In evaluation it uses running means. Take the network that has just made these steps at 3e-4,
+# and ask it about slices of the validation part twice: with its running statistics, as in evaluation, and with the
+# statistics of these slices themselves.
 
 # %%
 trained_a_little, _ = trainings[3e-4]
@@ -447,20 +451,18 @@ for momentum in (0.99, 0.9):
     print(f"momentum {momentum}: {momentum**STEPS:.1%} of a running mean is still its start")
 
 # %% [markdown]
-# The same parameters, the same slices. With its running statistics the network seems to know less than nothing (to know
-# nothing costs $\log 6 \approx 1.79$), only because they are not there yet. Keras's momentum, the paper's and this
-# network's, is 0.99, so that after sixty steps more than half of a running mean is the number it started from: 0 for
-# the means, 1 for the variances. The paper has 11,262 steps in an epoch and never notices. In a training with few steps
-# the validation figures of the first epochs look hopeless, and then recover by themselves. `preset("phantom")` keeps 0.9
-# instead, which forgets its start in some tens of steps. What remains with it is that running means lag behind weights
-# that move quickly, most of all in the first epochs.
+# The same parameters, the same slices, and a higher loss, only because the running means are not there yet. Keras's
+# momentum, the paper's and this network's, is 0.99: after sixty steps more than half of a running mean is still the
+# number it started from, 0 for the means and 1 for the variances. The paper has 11,262 steps in an epoch and never
+# notices; a training with few steps does. That is why `preset("phantom")` keeps 0.9 instead.
 #
 # ## New patients
 #
 # Why does `preset("phantom")` raise the rate to 3e-4? The training loss of the first steps is not what counts. Train
 # on, at both rates, and watch the *validation* part, which the network does not learn from: on the phantom, split by
 # patient, it does not even know the patients. (The preset also changes each slice at random before it is learned from,
-# and lowers the rate from epoch to epoch. Both are left out here: nothing is to hinder learning by heart. On data of your own the first of the two is the paper's
+# which is left out here: nothing is to hinder learning by heart. And it lowers its rate from epoch to epoch, along a
+# cosine to 0, which is done here at both rates. On data of your own the first of the two is the paper's
 # training at batch 32, split by image, and the second differs from it only in its rate.)
 
 # %%
@@ -471,8 +473,7 @@ if GIVEN:
 else:
     folder = empty_folder("04_training")
     for rate in (1e-5, 3e-4):
-        plain = {"augment": False, "decay": "none", "patience": printed.PATIENCE}
-        plain |= {"limit": SLICES, "epochs": EPOCHS}
+        plain = {"augment": False, "patience": printed.PATIENCE, "limit": SLICES, "epochs": EPOCHS}
         settings = preset("phantom", learning_rate=rate, **plain)
         runs[rate] = train(settings, data, folder / str(rate), say=lambda _: None)
 

@@ -63,22 +63,22 @@ def build(path: Path, folder: Path = HERE) -> float:
     seconds = time.perf_counter() - start
     # The kernel has added this machine's Python version.
     notebook.metadata["language_info"] = {"name": "python"}
+    target = folder / path.relative_to(HERE).with_suffix(".ipynb")
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = _merged(cell.outputs)
         elif folder != HERE:
-            cell.source = _with_links_from(folder, cell.source)
-    target = folder / path.relative_to(HERE).with_suffix(".ipynb")
+            cell.source = _with_links_from(target.parent, cell.source, path.parent)
     target.parent.mkdir(parents=True, exist_ok=True)
     nbformat.write(notebook, target)
     return seconds
 
 
-def _with_links_from(folder: Path, text: str) -> str:
-    """A cell's text, its links to other files than notebooks as they are from `folder`."""
+def _with_links_from(folder: Path, text: str, before: Path) -> str:
+    """A cell's text, its links to other files than notebooks as they are from `folder` and not `before`."""
 
     def moved(link: re.Match) -> str:
-        return f"]({Path(os.path.relpath(HERE / link[1], folder)).as_posix()})"
+        return f"]({Path(os.path.relpath(before / link[1], folder)).as_posix()})"
 
     return re.sub(r"\]\((?!https?:)([^)\s]+\.(?!ipynb)\w+)\)", moved, text)
 
