@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from ich_jax.data.find import read_entry
 from ich_jax.data.prepared import Prepared, open_prepared
 from ich_jax.data.source import KAGGLE_ROOT, Source, open_source
-from ich_jax.phantom.dataset import DEFAULT, DEFAULT_IMAGE_SIZE, make_phantom, read_truth
+from ich_jax.phantom.dataset import DEFAULT, DEFAULT_IMAGE_SIZE, DONE, make_phantom
 from ich_jax.phantom.patients import plan
 from ich_jax.phantom.scanner import scan
 from ich_jax.plumbing import tables
@@ -283,8 +283,8 @@ def blood_of(image_id: str) -> np.ndarray:
 
     The slice is drawn twice, the second time with blood brighter by 1000 HU; blood is where that shows.
     """
-    slices = DRAWN_SLICES if GIVEN else len(read_truth(KAGGLE))
-    for patient in plan(slices, DEFAULT["seed"], DEFAULT["prevalence"]):
+    drawn = DEFAULT | {"slices": DRAWN_SLICES} if GIVEN else read_json(KAGGLE / DONE)["settings"]
+    for patient in plan(drawn["slices"], drawn["seed"], drawn["prevalence"]):
         for planned in patient.slices:
             if planned.image_id == image_id:
                 bright = [replace(bleed, hu=bleed.hu + 1000) for bleed in patient.bleeds]
