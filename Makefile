@@ -2,9 +2,10 @@
 #                               stopped, it goes on when run again
 # make train SOURCE=…           the same on real slices: prepare a folder or zip in the layout of the Kaggle download
 # make test                     style and all tests but the next
-# make test-tutorials           the nine tutorials in a small setting, on a phantom and on what passes for real data
+# make test-tutorials           the tutorials and their answers in a small setting, on a phantom and on what passes for
+#                               real data
 # make check                    style, and the tests of ich_jax/paper: within a minute
-# make tutorials                run the tutorials and write their notebooks anew (ONLY="02 05": these)
+# make tutorials                run the tutorials and their answers and write their notebooks anew (ONLY="02 05": these)
 # make tutorials DATA=… SOURCE=… RUNS=…
 #                               on real slices, with the paper's settings, the notebooks into out/tutorials/: DATA is the
 #                               prepared folder (made of SOURCE first if it is not there), RUNS a folder of

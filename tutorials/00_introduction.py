@@ -17,10 +17,11 @@
 # > `ICH_JAX_SOURCE=…` names the Kaggle zip or folder, for the cells that open DICOM files, and `ICH_JAX_RUNS=…` the
 # > folder of a reproduction, whose trainings are then not made again. [README.md](README.md) says more.
 #
-# - **You will** see the five types of hemorrhage, train a network on synthetic slices, and question it about single files.
+# - **You will** see the five types of hemorrhage, train a network on synthetic slices, and question it about single
+#   files.
 # - **You will learn** the words of the subject, and the way from files to a result.
-# - **You need** some Python, and to have seen NumPy. No medicine: each term is explained. What happens inside the network is for
-#   later tutorials; here it is one call.
+# - **You need** some Python, and to have seen NumPy. No medicine: each term is explained. What happens inside the
+#   network is for later tutorials; here it is one call.
 # - **It takes** about 40 minutes to study, and 30 more for the exercises.
 
 # %%
@@ -138,8 +139,8 @@ if GIVEN:
 # ## Why it is hard
 #
 # Bright is not the same as blood. Bone is far brighter; calcium in healthy brains is bright, too; and a bleed can be
-# tiny. The next picture has the phantom's **smallest** bleed of each type. In RSNA's data nine slices in ten show no hemorrhage
-# at all, and a network has to find the few that do.
+# tiny. The next picture has the phantom's **smallest** bleed of each type. In RSNA's data nine slices in ten show no
+# hemorrhage at all, and a network has to find the few that do.
 
 # %%
 slices = phantom()
@@ -174,12 +175,12 @@ print("classes", data.classes[:10], "…  patients", len(set(data.patient_ids.to
 
 # %% [markdown]
 # Training is one call, the same that `python -m ich_jax.train` makes: settings, data, and a folder for what comes out.
-# It splits the data into three parts, *training*, *validation* and *test*. The paper's network goes through the training
-# part several times, each time an **epoch**, and changes its numbers so that its answers get better. After each epoch it
-# is tried on the validation part; the epoch with the lowest **loss** there (how wrong the answers are: 0 is perfect) is
-# kept, and it reports on the test part, which it has never seen. `preset("phantom")` holds settings that suit the phantom; what else is given replaces single ones.
-# (On data of your own `trained`, in `common.py`, makes the same call with the paper's settings, unless that training is
-# there already; stopped, it goes on.)
+# It splits the data into three parts, *training*, *validation* and *test*. The paper's network goes through the
+# training part several times, each time an **epoch**, and changes its numbers so that its answers get better. After
+# each epoch it is tried on the validation part; the epoch with the lowest **loss** there (how wrong the answers are: 0
+# is perfect) is kept, and it reports on the test part, which it has never seen. `preset("phantom")` holds settings that
+# suit the phantom; what else is given replaces single ones. (On data of your own `trained`, in `common.py`, makes the
+# same call with the paper's settings, unless that training is there already; stopped, it goes on.)
 
 # %%
 if GIVEN:
@@ -193,20 +194,20 @@ else:
 # difference up. On one machine the same seed gives the same figures. That holds for every training in these tutorials,
 # so read *how* to judge a result, not the third digit.
 #
-# In the lines of the epochs the training loss falls steadily, the validation figures jump at first: the accuracy may be
-# no better than answering "none", and the loss above 1.79, which is what a network scores that gives all six classes the
-# same probability. Nothing is broken. Part of the network works with averages that it collects on the way (*batch norm*,
-# tutorial [3](03_network.ipynb)), and in validation it uses these averages while they still lag behind;
-# tutorial [4](04_training.ipynb) measures by how much.
+# In the lines of the epochs the training loss falls steadily. The validation figures jump at first: the accuracy may be
+# hardly that of answering "none" to everything, and the loss near 1.79, which is what a network scores that gives all
+# six classes the same probability. Nothing is broken. The first steps of a training are large and throw the network's
+# numbers about, and the first thing that it finds out is that "none" is the most frequent answer. [Tutorial
+# 4](04_training.ipynb) looks at this more closely.
 #
 # Read the last table from the top: **accuracy** is the share of right answers, and the number in brackets is what you
 # would get by answering "none" every time, without looking. A network has to beat that to be worth anything by this
 # count. **Sensitivity** is the share of slices with a hemorrhage in which it saw one, whichever type it named. The
 # other figures are the subject of tutorials 4 and 5.
 #
-# Now ask it about single files, as one would in use: the largest bleeds of the phantom, or of data of your own the first
-# slice of each class in the test part. `train` has returned the network and its state at the best epoch; `predict` gives
-# one answer a file, with the probabilities of the six classes.
+# Now ask it about single files, as one would in use: the largest bleeds of the phantom, or of data of your own the
+# first slice of each class in the test part. `train` has returned the network and its state at the best epoch;
+# `predict` gives one answer a file, with the probabilities of the six classes.
 
 # %%
 if not GIVEN:
@@ -245,7 +246,7 @@ else:
 # 1. How many slices of each class are in `data`? What share of them shows no hemorrhage?
 # 2. Outline the phantom's smallest subarachnoid bleed, as in the first picture.
 # 3. The training above reports on the *test* part. Evaluate the same run on the *validation* part:
-#    `evaluate(run.folder, "validation")` prints a page like the one above and returns its metrics as a dictionary. Is it
-#    better there? Why could one expect that?
+#    `evaluate(run.folder, "validation")` prints a page like the one above and returns its metrics as a dictionary. Is
+#    it better there? Why could one expect that?
 #
 # [The answers](answers/00_introduction.ipynb) are in a notebook of their own.

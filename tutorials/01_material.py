@@ -289,10 +289,10 @@ print(f"a patient drawn blindly would be the same one in {1 / patients:.1%} of t
 
 # %% [markdown]
 # The same slices, the same rule. Is looking up the neighbour worth more where it can be of the same patient? On the
-# phantom it is. (*Balanced* accuracy is the mean over the six classes of the share found of each; [tutorial 5](05_metrics.ipynb)
-# explains it.) Even so crude a likeness, mostly of skulls, finds the same head many times more often there than chance. A
-# network has a finer eye. Here are some of the cases: on the left test slices with hemorrhage that were answered with a
-# slice of their own head, on the right the same rule when that is not possible.
+# phantom it is. (*Balanced* accuracy is the mean over the six classes of the share found of each; [tutorial
+# 5](05_metrics.ipynb) explains it.) Even so crude a likeness, mostly of skulls, finds the same head many times more
+# often there than chance. A network has a finer eye. Here are some of the cases: on the left test slices with
+# hemorrhage that were answered with a slice of their own head, on the right the same rule when that is not possible.
 
 # %%
 rng = np.random.default_rng(3)

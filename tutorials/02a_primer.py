@@ -32,9 +32,9 @@ from tutorials.common import show
 # ## A network is a function with numbers in it
 #
 # A **neuron** takes some numbers, multiplies each by a *weight*, adds them up together with a *bias*, and replaces a
-# negative result by 0 (that last part is called *ReLU*). Its name comes from nerve cells, hence *neural network*. Several
-# neurons side by side, all with the same inputs, are a **layer**: a matrix product. A **network** is layers one after
-# the other. JAX's `jnp` is written like NumPy:
+# negative result by 0 (that last part is called *ReLU*). Its name comes from nerve cells, hence *neural network*.
+# Several neurons side by side, all with the same inputs, are a **layer**: a matrix product. A **network** is layers one
+# after the other. JAX's `jnp` is written like NumPy:
 
 
 # %%
@@ -228,5 +228,5 @@ for number in range(1, 41):
 # %% [markdown]
 # It begins at 0 and takes some tens of values to arrive: *until then it is wrong*. You will meet this twice. Adam, the
 # rule by which the paper's network is trained, corrects its running means for it ([tutorial 4](04_training.ipynb)). And
-# batch norm, a layer of that network ([tutorial 3](03_network.ipynb)), does not, which is why a network may look as if it
-# had learned nothing in its first epochs.
+# batch norm, a layer of that network ([tutorial 3](03_network.ipynb)), does not, so that after a few steps a network
+# answers with means that are not there yet.

@@ -6,7 +6,8 @@
 # detective: the paper does not print strides and padding, but its parameter count narrows them down.
 #
 # - **You will** write a block of the paper's network with NumPy, and find its strides from its number of parameters.
-# - **You will learn** what a convolution, a batch norm and a pooling do to an image, and how to count parameters and work.
+# - **You will learn** what a convolution, a batch norm and a pooling do to an image, and how to count parameters and
+#   work.
 # - **You need** matrix products, and the [primer](02a_primer.ipynb) if networks, gradients or JAX are new to you.
 # - **It takes** about 75 minutes to study, and 40 more for the exercises.
 
@@ -48,7 +49,8 @@ data = start()
 #
 # A convolution slides a small window over the image. At each place it multiplies what is under the window with a
 # *kernel*, a small array of weights, and adds up. What is stacked along the image's last axis are its *channels*: first
-# the three colours, later as many as the layer before has kernels. For a 3×3 kernel $K$ with $C$ input channels, output channel $f$ at pixel $(y, x)$ is
+# the three colours, later as many as the layer before has kernels. For a 3×3 kernel $K$ with $C$ input channels, output
+# channel $f$ at pixel $(y, x)$ is
 #
 # $$z_{y,x,f} = b_f + \sum_{i=0}^{2} \sum_{j=0}^{2} \sum_{c=1}^{C} a_{y+i-1,\,x+j-1,\,c}\; K_{i,j,c,f} .$$
 #
@@ -287,9 +289,9 @@ table((*header, *(f"{name} ×" for name in others)), rows)
 # %% [markdown]
 # The count alone leaves many ways, and they differ in their work by more than a factor of two. Is there a second
 # witness? The last three columns say how many times the proposed network's work each other network takes, and the last
-# line how many times its minutes, from Table 4. *If* time follows work, DenseNet121 speaks for the cheapest ways (strides 4 and 1), and Inception
-# v1 for one between those below 1 G (strides 4 and 1, or 2 and 2) and the others. MobileNet fits none: its grouped
-# convolutions are many small jobs, so time does *not* always follow work.
+# line how many times its minutes, from Table 4. *If* time follows work, DenseNet121 speaks for the cheapest ways
+# (strides 4 and 1), and Inception v1 for one between those below 1 G (strides 4 and 1, or 2 and 2) and the others.
+# MobileNet fits none: its grouped convolutions are many small jobs, so time does *not* always follow work.
 #
 # What stays undecided: strides 4 and 1 or 2 and 2, and the padding of the first two layers. The package goes by 2 and 2
 # with 'same' everywhere, for a plain reason: it is the stem of ResNet, the commonest of its time, and one padding for

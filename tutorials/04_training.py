@@ -7,7 +7,8 @@
 # early stopping by hand, and check each against the package.
 #
 # - **You will** write the loss, Adam, one step of training and early stopping, and check each against the package.
-# - **You will learn** how a network learns, what the paper's settings do, and what its figures of learning can and cannot show.
+# - **You will learn** how a network learns, what the paper's settings do, and what its figures of learning can and
+#   cannot show.
 # - **You need** the [primer](02a_primer.ipynb): gradient, epoch, overfitting, running mean, `jit`; and tutorial
 #   [3](03_network.ipynb)'s network.
 # - **It takes** about 90 minutes to study, and 45 more for the exercises.
@@ -60,6 +61,8 @@ EPOCHS = 2 if SMALL else 8
 print(data.title, data.images.shape)
 
 # %% [markdown]
+# *Hyperparameters* are what a person chooses before a training; *parameters* are what the training changes.
+#
 # ## The loss
 #
 # The network's six outputs $z$ are *logits*: any numbers. *Softmax* makes them probabilities, and the loss of a slice
@@ -102,11 +105,10 @@ print(
 #
 # $$\theta \leftarrow \theta - \alpha\, \frac{m / (1 - \beta_1^t)}{\sqrt{v / (1 - \beta_2^t)} + \varepsilon} .$$
 #
-# ($\varepsilon$ is a tiny number against division by zero.) The ratio has no unit: where gradients all point the same way it is ±1, whatever their size; where they cancel, it is
-# near 0. So each parameter typically moves by at most about $\alpha$ a step. ($\beta_2 = 0.999$ and $\varepsilon =
-# 10^{-7}$ are not in the paper. They are Keras's defaults; the paper never names Keras, but its layer names, counts and
-# early stopping sound like it.)
-
+# ($\varepsilon$ is a tiny number against division by zero.) The ratio has no unit: where gradients all point the same
+# way it is ±1, whatever their size; where they cancel, it is near 0. So each parameter typically moves by at most about
+# $\alpha$ a step. ($\beta_2 = 0.999$ and $\varepsilon = 10^{-7}$ are not in the paper. They are Keras's defaults; the
+# paper never names Keras, but its layer names, counts and early stopping sound like it.)
 
 # %%
 def adam_by_hand(
@@ -154,10 +156,10 @@ for name, by_hand, optimizer in (
     print(f"{name}: after 100 steps {np.round(mine, 7)} — as the package has it")
 
 # %% [markdown]
-# Where ε stands in the formula is one of those details that no paper prints. The article that proposed Adam (Kingma and Ba
-# 2015) has both forms: in its algorithm, as above, and below it a quicker one that adds ε *before* the correction. Optax follows the first,
-# Keras the second, and so does the package by default (`--epsilon plain` for the other). Does it matter? Look at the
-# very first step, for gradients of several sizes:
+# Where ε stands in the formula is one of those details that no paper prints. The article that proposed Adam (Kingma and
+# Ba 2015) has both forms: in its algorithm, as above, and below it a quicker one that adds ε *before* the correction.
+# Optax follows the first, Keras the second, and so does the package by default (`--epsilon plain` for the other). Does
+# it matter? Look at the very first step, for gradients of several sizes:
 
 # %%
 rows = []
@@ -248,8 +250,8 @@ for name, part in state._asdict().items():
 
 # %% [markdown]
 # **3. The loss as a function of the parameters.** `nnx.merge` makes the network again from structure and arrays, and
-# `nnx.view` sets it to training, where batch norm uses the batch's own statistics and moves its running ones. Beside the
-# loss, the function returns what else is wanted: the moved statistics, and how many answers were right.
+# `nnx.view` sets it to training, where batch norm uses the batch's own statistics and moves its running ones. Beside
+# the loss, the function returns what else is wanted: the moved statistics, and how many answers were right.
 
 
 # %%
@@ -265,13 +267,13 @@ loss, (_, correct) = jax.jit(loss_of)(state.params, state.batch_stats, batch)
 print(f"loss {loss:.4f}, {correct} of {len(batch.classes)} right")
 
 # %% [markdown]
-# **4. Its gradient.** `jax.value_and_grad` makes of it a function that gives the loss *and* its gradient; `has_aux` says
-# that the loss comes with other things beside it. The gradient has the shape of the parameters.
+# **4. Its gradient.** `jax.value_and_grad` makes of it a function that gives the loss *and* its gradient; `has_aux`
+# says that the loss comes with other things beside it. The gradient has the shape of the parameters.
 #
-# **5. The step.** Adam makes updates of the gradient, and they are added to the parameters. State and batch go in, a new
-# state comes out, nothing is changed in place: so `jax.jit` can compile all of it into one program. An epoch's loss and
-# right answers are sums over its steps, which go in and come out like the state. They stay on the device: a loop that
-# asked for each step's loss would have to wait for each step.
+# **5. The step.** Adam makes updates of the gradient, and they are added to the parameters. State and batch go in, a
+# new state comes out, nothing is changed in place: so `jax.jit` can compile all of it into one program. An epoch's loss
+# and right answers are sums over its steps, which go in and come out like the state. They stay on the device: a loop
+# that asked for each step's loss would have to wait for each step.
 
 # %%
 gradient_of = jax.value_and_grad(loss_of, has_aux=True)
@@ -324,10 +326,11 @@ print(
 #
 # ## A bias that does nothing
 #
-# Every convolution has a bias. In MobileNet a batch norm follows each of them *directly*, and it subtracts the batch's
-# mean: whatever the bias added is taken away again. In training its gradient is zero but for rounding, and the output
-# does not notice it. In evaluation the mean is a fixed number, so there the bias has a gradient. In the proposed
-# network ReLU stands in between, and all is alive. The ledger counts such idle biases all the same, as the paper does.
+# Every convolution has a bias. In MobileNet, one of the networks of [tutorial 7](07_comparison.ipynb), a batch norm
+# follows each of them *directly*, and it subtracts the batch's mean: whatever the bias added is taken away again. In
+# training its gradient is zero but for rounding, and the output does not notice it. In evaluation the mean is a fixed
+# number, so there the bias has a gradient. In the proposed network ReLU stands in between, and all is alive. The ledger
+# counts such idle biases all the same, as the paper does.
 
 
 # %%
@@ -424,8 +427,8 @@ show(
 # %% [markdown]
 # ## Why a network looks untrained at first
 #
-# There are two reasons. One is in the figure: Adam's first steps move every parameter by the whole rate, all at once. At
-# 3e-4 that throws the network off, and by the sixtieth step it is just back at knowing the shares of the classes.
+# There are two reasons. One is in the figure: Adam's first steps move every parameter by the whole rate, all at once.
+# At 3e-4 that throws the network off, and by the sixtieth step it is just back at knowing the shares of the classes.
 #
 # The other is batch norm. In evaluation it uses running means. Take the network that has just made these steps at 3e-4,
 # and ask it about slices of the validation part twice: with its running statistics, as in evaluation, and with the
@@ -462,8 +465,8 @@ for momentum in (0.99, 0.9):
 # on, at both rates, and watch the *validation* part, which the network does not learn from: on the phantom, split by
 # patient, it does not even know the patients. (The preset also changes each slice at random before it is learned from,
 # which is left out here: nothing is to hinder learning by heart. And it lowers its rate from epoch to epoch, along a
-# cosine to 0, which is done here at both rates. On data of your own the first of the two is the paper's
-# training at batch 32, split by image, and the second differs from it only in its rate.)
+# cosine to 0, which is done here at both rates. On data of your own the first of the two is the paper's training at
+# batch 32, split by image, and the second differs from it only in its rate.)
 
 # %%
 runs = {}
@@ -502,17 +505,16 @@ table(
 
 # %% [markdown]
 # Compare the two columns, row by row. In our runs on the phantom both rates learned the training slices, and on new
-# patients the small one did worse. One explanation: small steps end near where they started, with *some* answer for each training
-# slice, which need not be one that holds for other heads. This is one seed and a short run, so it settles nothing. The
-# paper expects the opposite, that a small rate protects against
-# learning by heart; on its far larger data set that may be so, and its rate is the default there. Whenever a setting looks better, ask:
-# on which part?
+# patients the small one did worse. One explanation: small steps end near where they started, with *some* answer for
+# each training slice, which need not be one that holds for other heads. This is one seed and a short run, so it settles
+# nothing. The paper expects the opposite, that a small rate protects against learning by heart; on its far larger data
+# set that may be so, and its rate is the default there. Whenever a setting looks better, ask: on which part?
 #
 # ## Early stopping
 #
 # More epochs usually lower the *training* loss. The *validation* loss often falls, then rises: from there on the
 # network learns its training slices by heart. So watch it, keep the best epoch, and stop when nothing better comes for
-# a while.
+# some epochs, the *patience*.
 
 
 # %%

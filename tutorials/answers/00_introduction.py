@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Answers to tutorial 0, Introduction
 #
-# Three exercises stand at the end of [the tutorial](../00_introduction.ipynb), and here again with their answers. Read them
-# when you have tried.
+# Three exercises stand at the end of [the tutorial](../00_introduction.ipynb), and here again with their answers. Read
+# them when you have tried.
 
 # %%
 from importlib.util import find_spec

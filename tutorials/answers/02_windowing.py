@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Answers to tutorial 2, Pre-processing
 #
-# Three exercises stand at the end of [the tutorial](../02_windowing.ipynb), and here again with their answers. Read them
-# when you have tried.
+# Three exercises stand at the end of [the tutorial](../02_windowing.ipynb), and here again with their answers. Read
+# them when you have tried.
 
 # %%
 from importlib.util import find_spec

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Answers to tutorial 7, Results (Tables 3–9)
 #
-# Three exercises stand at the end of [the tutorial](../07_comparison.ipynb), and here again with their answers. Read them
-# when you have tried.
+# Three exercises stand at the end of [the tutorial](../07_comparison.ipynb), and here again with their answers. Read
+# them when you have tried.
 
 # %%
 from importlib.util import find_spec
