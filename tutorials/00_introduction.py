@@ -63,7 +63,7 @@ from tutorials.common import (
 )
 
 data = start()
-SLICES = 300 if SMALL else 1200  # how many to use; SMALL only checks that everything runs
+SLICES = 300 if SMALL else 1600  # how many to use; SMALL only checks that everything runs
 EPOCHS = 2 if SMALL else 8
 
 # %% [markdown]
@@ -194,11 +194,11 @@ else:
 # difference up. On one machine the same seed gives the same figures. That holds for every training in these tutorials,
 # so read *how* to judge a result, not the third digit.
 #
-# In the lines of the epochs the training loss falls steadily. The validation figures jump at first: the accuracy may be
-# hardly that of answering "none" to everything, and the loss near 1.79, which is what a network scores that gives all
-# six classes the same probability. Nothing is broken. The first steps of a training are large and throw the network's
-# numbers about, and the first thing that it finds out is that "none" is the most frequent answer. [Tutorial
-# 4](04_training.ipynb) looks at this more closely.
+# In the lines of the epochs the training loss falls steadily. The validation figures jump at first: on the phantom the
+# accuracy of the first epochs is about that of answering "none" to everything, and the first loss is above 1.79, which is
+# what a network scores that gives all six classes the same probability. Nothing is broken. The first steps of a training
+# throw the network's numbers about, and what it finds out first is that "none" is the most frequent class.
+# [Tutorial 4](04_training.ipynb) looks at this more closely.
 #
 # Read the last table from the top: **accuracy** is the share of right answers, and the number in brackets is what you
 # would get by answering "none" every time, without looking. A network has to beat that to be worth anything by this
