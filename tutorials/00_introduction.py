@@ -4,7 +4,8 @@
 # A blood vessel in the head breaks, and blood collects where there is no room for it. Every minute counts, and what to
 # do depends on where the blood is. The first picture taken is nearly always a **CT** (computed tomography): it is fast,
 # nearly every hospital has one, and fresh blood shows as bright against the brain. The paper this project rebuilds asks
-# a network to look at one CT slice and say which of six things it shows: no hemorrhage, or one of five types.
+# a *neural network*, a function with millions of numbers that are learned from examples, to look at one CT slice (one
+# cross-section of the head) and say which of six things it shows: no hemorrhage, or one of five types.
 #
 # This first tutorial shows the five types, and then the whole way from files to a trained network in a few lines. The
 # other eight take that way apart, one section of the paper each.
@@ -195,9 +196,9 @@ else:
 # so read *how* to judge a result, not the third digit.
 #
 # In the lines of the epochs the training loss falls steadily. The validation figures jump at first: on the phantom the
-# accuracy of the first epochs is about that of answering "none" to everything, and the first loss is above 1.79, which is
-# what a network scores that gives all six classes the same probability. Nothing is broken. The first steps of a training
-# throw the network's numbers about, and what it finds out first is that "none" is the most frequent class.
+# accuracy of the first epochs is about that of answering "none" to everything, and the first loss is above 1.79, which
+# is what a network scores that gives all six classes the same probability. Nothing is broken. The first steps of a
+# training throw the network's numbers about, and what it finds out first is that "none" is the most frequent class.
 # [Tutorial 4](04_training.ipynb) looks at this more closely.
 #
 # Read the last table from the top: **accuracy** is the share of right answers, and the number in brackets is what you

@@ -597,7 +597,7 @@ show(
 figure = Figure(figsize=(9, 3.2), layout="constrained")
 for axes, (rate, run) in zip(figure.subplots(1, 2), runs.items(), strict=True):
     losses = [row["validation_loss"] for row in run.history]
-    best, last_epoch = early_stopping_by_hand(losses)
+    best, last_epoch = early_stopping_by_hand(losses, run.settings.patience)
     assert (best, last_epoch) == (run.stopping.best_epoch, run.stopping.epoch)
     axes.plot(range(1, len(losses) + 1), losses, "ko-", markersize=4)
     axes.axvline(best, color="0.6", linestyle=":")
