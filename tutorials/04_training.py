@@ -110,6 +110,7 @@ print(
 # $\alpha$ a step. ($\beta_2 = 0.999$ and $\varepsilon = 10^{-7}$ are not in the paper. They are Keras's defaults; the
 # paper never names Keras, but its layer names, counts and early stopping sound like it.)
 
+
 # %%
 def adam_by_hand(
     parameters,
@@ -591,7 +592,8 @@ show(
 
 # %% [markdown]
 # And for real? The two trainings above had the paper's rule switched on. Here are their validation losses, and what the
-# function by hand makes of them:
+# function by hand makes of them. (The rule only speaks when three epochs bring nothing better;
+# [tutorial 6](06_results.ipynb) has a training that it ends.)
 
 # %%
 figure = Figure(figsize=(9, 3.2), layout="constrained")

@@ -173,16 +173,20 @@ def trained(name: str, **changes: object) -> "Run":
     return run
 
 
-def practice_run(split: str = "patient") -> "Run":
+def practice_run(split: str = "") -> "Run":
     """A short training, made once, for answers that need a trained network and not a good one.
 
     On data of your own it is the paper's (`trained`).
+
+    Args:
+        split: image or patient; by default as in the tutorials, by patient on the phantom and otherwise by image.
 
     Raises InputError if the data cannot be split so.
     """
     from ich_jax.training.config import preset
     from ich_jax.training.run import train
 
+    split = split or ("image" if GIVEN else "patient")
     if GIVEN:
         return trained("proposed-32-patient" if split == "patient" else "proposed-32")
     slices, epochs = (300, 2) if SMALL else (800, 6)
