@@ -2,13 +2,15 @@
 # # 5 · Değerlendirme Metrikleri · Evaluation Metrics
 #
 # The paper counts right answers in seven equations. All of them come from one table, the *confusion matrix*. In this
-# tutorial you write each by hand, check it against scikit-learn and the package, prove that two of them are the same
-# number, and see how a high accuracy can mean next to nothing.
+# tutorial you write each by hand, check it against scikit-learn (the usual library for them) and the package, prove
+# that two of them are the same number, see how a high accuracy can mean next to nothing, and draw a ROC curve.
 #
-# - **You will** write the paper's seven equations with NumPy and check them against scikit-learn.
-# - **You will learn** to read a confusion matrix, and which single numbers hide what it shows.
+# - **You will** write the paper's seven equations and Matthews' with NumPy, check them against scikit-learn, and draw a
+#   ROC curve.
+# - **You will learn** to read a confusion matrix, which single numbers hide what it shows, and what moves when a threshold
+#   does.
 # - **You need** NumPy. Nothing is trained here, so tutorials 3 and 4 can wait.
-# - **It takes** about 60 minutes to study, and 30 more for the exercises.
+# - **It takes** about 75 minutes to study, and 30 more for the exercises.
 
 # %%
 from importlib.util import find_spec
@@ -75,7 +77,7 @@ show(
 # (A class that is never called has $P = 0/0$; like scikit-learn, the package counts that as 0.)
 #
 # *Precision* $P$ asks: when it says "subdural", is it right? *Recall* $R$ asks: of the subdural bleeds, how many were
-# found? $F$ is their harmonic mean, low if either is.
+# found? $F$ is their harmonic mean: it lies near the smaller of the two, so it is low if either is.
 
 # %%
 true_positives = np.diag(confusion)
@@ -222,10 +224,41 @@ table(
 
 # %% [markdown]
 # Accuracy 0.89 for doing nothing. The four metrics in the middle are not fooled: *balanced accuracy* is the plain mean
-# of the six recalls and *macro F1* that of the six F1; the *Matthews correlation*, from −1 to 1, is 0 for every
-# constant answer; *sensitivity* asks the question that matters in an emergency room, whether there is a bleed at all:
-# of the slices with one, the share not called "none". Its partner *specificity*, the share of slices without a bleed
-# that are called "none", is perfect for the lazy answer: the two have to be read together.
+# of the six recalls and *macro F1* that of the six F1; the *Matthews correlation* comes next; *sensitivity* asks the
+# question that matters in an emergency room, whether there is a bleed at all: of the slices with one, the share not
+# called "none". Its partner *specificity*, the share of slices without a bleed that are called "none", is perfect for
+# the lazy answer: the two have to be read together.
+#
+# ### Matthews' formula, by hand
+#
+# Some right answers come by chance. Shuffle the answers among the slices: of the $M_i$ answers "class $i$" a share of
+# $N_i / N$ lands on a slice of that class, so $\sum_i N_i M_i / N$ of all answers are right by luck. The **Matthews
+# correlation** counts the right answers beyond those, and divides so that a perfect network gets 1:
+#
+# $$\text{MCC} = \frac{N \sum_i TP_i - \sum_i N_i M_i}{\sqrt{\left(N^2 - \sum_i N_i^2\right)\left(N^2 - \sum_i M_i^2\right)}}, \qquad M_i = TP_i + FP_i .$$
+#
+# It is 0 when nothing is gained over luck, and negative when luck would do better. (With two classes it is the
+# better-known $(TP \cdot TN - FP \cdot FN) / \sqrt{(TP+FP)(TP+FN)(TN+FP)(TN+FN)}$, with $TN$ the slices rightly called
+# the other class.) For the dozen answers of the beginning, step by step:
+
+# %%
+n, right = by_hand.sum(), np.trace(by_hand)
+row_sums, column_sums = by_hand.sum(axis=1), by_hand.sum(axis=0)  # N_i and M_i
+by_luck = np.sum(row_sums * column_sums)
+rows_left, columns_left = n**2 - np.sum(row_sums**2), n**2 - np.sum(column_sums**2)
+print(f"N = {n}, right answers {right};  N_i = {row_sums},  M_i = {column_sums}")
+print(f"above the line: {n}·{right} − {by_luck} = {n * right - by_luck}")
+print(f"below it: √({rows_left}·{columns_left}) = {np.sqrt(rows_left * columns_left):.2f}")
+mcc = (n * right - by_luck) / np.sqrt(rows_left * columns_left)
+print(f"MCC = {mcc:.4f}")
+np.testing.assert_allclose(mcc, sklearn_metrics.matthews_corrcoef(actual, called))
+np.testing.assert_allclose(mcc, metrics.matthews_correlation(by_hand))
+
+# %% [markdown]
+# Eight of twelve answers are right, and luck would give $51/12$, about four. "None" every time has 0 above the line and
+# 0 below it; $0/0$ counts as 0.
+#
+# ### Who is tested
 #
 # Accuracy depends on who happens to be tested. Keep the proposed network exactly as good as it is, each row's shares
 # fixed, and change only how many slices show no hemorrhage:
@@ -262,12 +295,87 @@ show(
 )
 
 # %% [markdown]
-# ## Sure, or right?
+# ## A threshold that moves: the ROC curve
 #
-# A confusion matrix only knows what was called. A network also says how sure it is, and a reader can move the
-# threshold. The **AUC** (area under the receiver operating characteristic curve) measures the ranking itself, for one
-# class against the rest: the chance that a slice of the class gets a higher score for it than another slice, ties
-# counting half. By definition, over all pairs:
+# A confusion matrix only knows what was called. But a network gives every slice a *score*, such as its probability of
+# a bleed, and somebody has to say from which score on "bleed" is called: the **threshold**. Let it move. Ten made-up
+# slices, four of them with a bleed, from the highest score to the lowest; each row puts the threshold at its slice's
+# score, so that this slice and all above it are called a bleed.
+
+# %%
+bleeds = np.array([1, 1, 0, 1, 0, 0, 1, 0, 0, 0], bool)
+scores = np.array([0.95, 0.90, 0.80, 0.70, 0.60, 0.50, 0.40, 0.30, 0.20, 0.10])
+found, alarms = np.cumsum(bleeds), np.cumsum(~bleeds)  # rightly and wrongly called a bleed
+sensitivity, alarm_rate = found / bleeds.sum(), alarms / (~bleeds).sum()
+table(
+    ("threshold", "this slice", "bleeds found", "false alarms", "sensitivity", "1 − specificity"),
+    [
+        (f"{t:.2f}", "bleed" if bleed else "healthy", hit, alarm, f"{y:.2f}", f"{x:.2f}")
+        for t, bleed, hit, alarm, y, x in zip(
+            scores, bleeds, found, alarms, sensitivity, alarm_rate, strict=True
+        )
+    ],
+)
+
+# %% [markdown]
+# Down the table both columns on the right can only grow: who wants to find more bleeds pays with false alarms. Draw one
+# against the other and you have the **ROC curve** (receiver operating characteristic, a name from radar). Each bleed
+# that the threshold passes is a step up, each healthy slice a step to the right.
+
+# %%
+curve_x, curve_y = np.append(0, alarm_rate), np.append(0, sensitivity)  # begins with no calls
+figure = Figure(figsize=(9, 4), layout="constrained")
+left, right_hand = figure.subplots(1, 2)
+left.plot(scores[bleeds], np.ones(bleeds.sum()), "ko", markersize=9)
+left.plot(scores[~bleeds], np.zeros((~bleeds).sum()), "ko", markerfacecolor="white", markersize=9)
+left.set_yticks((0, 1), ("healthy", "bleed"))
+left.set(xlabel="score", xlim=(0, 1.02), ylim=(-0.6, 1.75))
+right_hand.plot((0, 1), (0, 1), ":", color="0.6")
+right_hand.text(0.66, 0.60, "by chance", fontsize=8, color="0.4")
+right_hand.fill_between(curve_x, curve_y, color="0.92")
+right_hand.plot(curve_x, curve_y, "k-")
+for letter, k in zip("ABC", (1, 3, 6), strict=True):  # the second, fourth and seventh slice's score
+    left.axvline(scores[k] - 0.03, color="0.4", linestyle="--")
+    left.text(scores[k] - 0.04, 1.5, f"{letter} →", ha="left", fontsize=11, backgroundcolor="white")
+    right_hand.plot(alarm_rate[k], sensitivity[k], "ko", markersize=8)
+    right_hand.text(alarm_rate[k] + 0.03, sensitivity[k] - 0.07, letter, fontsize=11)
+right_hand.set(xlabel="1 − specificity (false alarms)", ylabel="sensitivity (bleeds found)")
+right_hand.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.04), aspect="equal")
+show(
+    figure,
+    "Left: the ten scores and three thresholds; what lies to the right of one is called a bleed. "
+    "Right: the ROC curve, and where these thresholds are on it. Made-up scores.",
+)
+
+# %% [markdown]
+# Threshold A, just below 0.90, finds two bleeds without a false alarm; C, just below 0.40, finds all four for three
+# false alarms. The network is the same. Random scores would climb along the dotted diagonal; a perfect ranking goes straight up, then
+# right.
+#
+# A confusion matrix holds one threshold only, so it is one point, and the curve through it is unknown. The paper prints
+# four such points:
+
+# %%
+table(
+    ("network", "sensitivity, any hemorrhage", "1 − specificity"),
+    [
+        (
+            printed.NETWORK_NAMES[name],
+            metrics.any_sensitivity(printed.confusion(name)),
+            1 - metrics.any_specificity(printed.confusion(name)),
+        )
+        for name in printed.NETWORKS
+    ],
+)
+
+# %% [markdown]
+# DenseNet121 finds more bleeds than the proposed network, and raises more false alarms. It may rank slices better, or
+# worse, or the two may lie on the same curve: two points cannot tell.
+#
+# The **AUC**, the *area under the curve*, sums the curve up in a number: 0.5 is chance, 1 perfect. It is also the
+# chance that a slice with a bleed has a higher score than one without, ties counting half. In the picture: a column of
+# the grey area is as high as the share of the bleeds that score above that column's healthy slice. Counted over all
+# pairs:
 
 
 # %%
@@ -276,16 +384,19 @@ def auc_by_hand(positive: np.ndarray, scores: np.ndarray) -> float:
     return float(np.mean(wins))
 
 
+print(f"area under the curve {np.trapezoid(curve_y, curve_x):.4f}")
+print(f"over all {bleeds.sum()}·{(~bleeds).sum()} pairs {auc_by_hand(bleeds, scores):.4f}")
+
 rng = np.random.default_rng(0)
 positive = rng.random(200) < 0.1
-scores = np.round(rng.random(200) + 0.5 * positive, 2)
-by_sklearn = sklearn_metrics.roc_auc_score(positive, scores)
-np.testing.assert_allclose(
-    [auc_by_hand(positive, scores), metrics.auc(positive, scores)], by_sklearn
-)
-print(f"AUC {by_sklearn:.4f}: by hand, scikit-learn and ich_jax alike (made-up scores)")
+many = np.round(rng.random(200) + 0.5 * positive, 2)
+by_sklearn = sklearn_metrics.roc_auc_score(positive, many)
+np.testing.assert_allclose([auc_by_hand(positive, many), metrics.auc(positive, many)], by_sklearn)
+print(f"200 made-up scores, some alike: {by_sklearn:.4f} by hand, scikit-learn and ich_jax alike")
 
 # %% [markdown]
+# With six classes the package computes an AUC for each class against the rest.
+#
 # ## Try it
 #
 # 1. Which class does each of the paper's four networks find least often? What is the recall there?
