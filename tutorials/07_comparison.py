@@ -20,6 +20,8 @@ if not (find_spec("ich_jax") and find_spec("tutorials")):
     )
 
 # %%
+from itertools import groupby
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -49,6 +51,90 @@ NETWORKS = ("proposed", "mobilenet") if SMALL else printed.NETWORKS
 # | DenseNet121 | every layer gets the outputs of **all** layers before it in its block |
 # | MobileNet | a 3×3 convolution split in two: each channel by itself, then a 1×1 to mix them |
 # | Inception v1 | 1×1, 3×3 and 5×5 convolutions and a pooling side by side, their outputs stacked |
+#
+# A *layer* here is a convolution or a dense layer. Each network repeats a block of its own (batch norm and ReLU, the
+# cut-off at 0, are left out of the pictures):
+
+# %%
+# The boxes (across, down, text) and the arrows between them, by number.
+BLOCKS = {
+    "proposed: a block": (
+        [(0, 0, "in"), (0, 1, "1×1"), (0, 2, "3×3"), (0, 3, "1×1, four times as wide"), (0, 4, "average pool")],
+        [(0, 1), (1, 2), (2, 3), (3, 4)],
+    ),
+    "DenseNet121: the first steps of a block": (
+        [(0, 0, "in"), (0, 1, "1×1, 3×3"), (0, 2, "1×1, 3×3"), (0, 3, "1×1, 3×3"), (0, 4, "all stacked")],
+        [(i, j) for i in range(5) for j in range(i + 1, 5)],
+    ),
+    "MobileNet: a block": (
+        [(0, 0, "in"), (0, 1.5, "3×3, each channel by itself"), (0, 3, "1×1")],
+        [(0, 1), (1, 2)],
+    ),
+    "Inception v1: a module": (
+        [(0, 0, "in"), (-1.5, 2.25, "1×1"), (-0.5, 1.5, "1×1"), (-0.5, 3, "3×3"), (0.5, 1.5, "1×1")]
+        + [(0.5, 3, "5×5"), (1.5, 1.5, "pool"), (1.5, 3, "1×1"), (0, 4, "all stacked")],
+        [(0, 1), (0, 2), (2, 3), (0, 4), (4, 5), (0, 6), (6, 7), (1, 8), (3, 8), (5, 8), (7, 8)],
+    ),
+}  # fmt: skip
+figure = Figure(figsize=(9.5, 3.8), layout="constrained")
+for axes, (title, (boxes, arrows)) in zip(figure.subplots(1, 4), BLOCKS.items(), strict=True):
+    for x, y, text in boxes:
+        box = {"boxstyle": "round", "facecolor": "0.92"}
+        axes.text(x, -y, text, ha="center", va="center", fontsize=7.5, bbox=box)
+    for i, j in arrows:
+        (x, y, _), (to_x, to_y, _) = boxes[i], boxes[j]
+        bend = 0.5 * (-1) ** i if x == to_x and j > i + 1 else 0  # round what lies between
+        way = {"arrowstyle": "->", "shrinkA": 11, "shrinkB": 11, "color": "0.3"}
+        way["connectionstyle"] = f"arc3,rad={bend}"
+        axes.annotate("", (to_x, -to_y), (x, -y), arrowprops=way)
+    axes.set(xlim=(-2, 2), ylim=(-4.4, 0.4))
+    axes.set_title(title, fontsize=8.5)
+    axes.set_axis_off()
+show(figure, "The block that each network repeats, and how its outputs travel. No data.")
+
+# %% [markdown]
+# And the whole networks. `ledger`, known from [tutorial 3](03_network.ipynb), lists each layer of a network with the
+# size of what it puts out. So we can draw them from the networks themselves: a square for each size that the picture
+# has on its way, 112×112 to the answer.
+
+# %%
+SIDES = (112, 56, 28, 14, 7, 1)
+figure = Figure(figsize=(9, 6), layout="constrained")
+axes = figure.subplots()
+for row, network in enumerate(MODELS.values()):
+    lines = ledger(network)
+    stages = groupby(lines, lambda line: line.shape[0] if len(line.shape) == 3 else 1)
+    for side, stage in stages:
+        stage = list(stage)
+        layers = sum(line.kind != "batch norm" for line in stage)
+        share = sum(line.total for line in stage) / sum(line.total for line in lines)
+        column = min(range(6), key=lambda k: abs(SIDES[k] - side))
+        half = 0.05 + 0.32 * (side / 112) ** 0.5
+        left, right, top, bottom = column - half, column + half, row - half, row + half
+        axes.fill(
+            (left, right, right, left),
+            (top, top, bottom, bottom),
+            facecolor=str(1 - share),
+            edgecolor="black",
+        )
+        words = f"{layers} layer{'s' if layers > 1 else ''}, {share:.0%}"
+        axes.text(column, row + 0.46, words, ha="center", va="center", fontsize=8)
+axes.set_yticks(range(4), [printed.NETWORK_NAMES[name] for name in MODELS])
+axes.set_xticks(range(6), [*(f"{side}×{side}" for side in SIDES[:-1]), "answer"])
+axes.set(xlim=(-0.5, 5.4), ylim=(3.6, -0.45), aspect="equal")
+axes.tick_params(length=0)
+axes.spines[:].set_visible(False)
+show(
+    figure,
+    "The four networks at 224×224. A square is a size of picture; below it the layers that work at "
+    "it and their share of the network's parameters, which is its shade, too. Inception v1 has "
+    "27×27 for 28×28.",
+)
+
+# %% [markdown]
+# The picture shrinks alike in all four; what differs is the number of layers on the way: 14 in the proposed network, and
+# in DenseNet121 the 121 that gave it its name. Most parameters are where the picture is small, because there the
+# channels are many.
 #
 # Size and work can be counted without training anything. `ledger` lists each layer; its sums:
 
