@@ -59,11 +59,13 @@ NETWORKS = ("proposed", "mobilenet") if SMALL else printed.NETWORKS
 # The boxes (across, down, text) and the arrows between them, by number.
 BLOCKS = {
     "proposed: a block": (
-        [(0, 0, "in"), (0, 1, "1×1"), (0, 2, "3×3"), (0, 3, "1×1, four times as wide"), (0, 4, "average pool")],
+        [(0, 0, "in"), (0, 1, "1×1"), (0, 2, "3×3"), (0, 3, "1×1, four times as wide"),
+         (0, 4, "average pool")],
         [(0, 1), (1, 2), (2, 3), (3, 4)],
     ),
     "DenseNet121: the first steps of a block": (
-        [(0, 0, "in"), (0, 1, "1×1, 3×3"), (0, 2, "1×1, 3×3"), (0, 3, "1×1, 3×3"), (0, 4, "all stacked")],
+        [(0, 0, "in"), (0, 1, "1×1, 3×3"), (0, 2, "1×1, 3×3"), (0, 3, "1×1, 3×3"),
+         (0, 4, "all stacked")],
         [(i, j) for i in range(5) for j in range(i + 1, 5)],
     ),
     "MobileNet: a block": (
@@ -71,8 +73,8 @@ BLOCKS = {
         [(0, 1), (1, 2)],
     ),
     "Inception v1: a module": (
-        [(0, 0, "in"), (-1.5, 2.25, "1×1"), (-0.5, 1.5, "1×1"), (-0.5, 3, "3×3"), (0.5, 1.5, "1×1")]
-        + [(0.5, 3, "5×5"), (1.5, 1.5, "pool"), (1.5, 3, "1×1"), (0, 4, "all stacked")],
+        [(0, 0, "in"), (-1.5, 2.25, "1×1"), (-0.5, 1.5, "1×1"), (-0.5, 3, "3×3"), (0.5, 1.5, "1×1"),
+         (0.5, 3, "5×5"), (1.5, 1.5, "pool"), (1.5, 3, "1×1"), (0, 4, "all stacked")],
         [(0, 1), (0, 2), (2, 3), (0, 4), (4, 5), (0, 6), (6, 7), (1, 8), (3, 8), (5, 8), (7, 8)],
     ),
 }  # fmt: skip

@@ -54,6 +54,7 @@ DRAWN_SLICES = (
 )
 
 _opened: list[Prepared] = []
+_planned = cache(plan)
 _shown: list[Path] = []
 
 
@@ -288,7 +289,7 @@ def blood_of(image_id: str) -> np.ndarray:
     The slice is drawn twice, the second time with blood brighter by 1000 HU; blood is where that shows.
     """
     drawn = DEFAULT | {"slices": DRAWN_SLICES} if GIVEN else read_json(KAGGLE / DONE)["settings"]
-    for patient in plan(drawn["slices"], drawn["seed"], drawn["prevalence"]):
+    for patient in _planned(drawn["slices"], drawn["seed"], drawn["prevalence"]):
         for planned in patient.slices:
             if planned.image_id == image_id:
                 bright = [replace(bleed, hu=bleed.hu + 1000) for bleed in patient.bleeds]
