@@ -34,12 +34,12 @@ done = read_outcome(run.folder, data)
 # ## 1
 #
 # > With patience 1, after which epoch would this training have stopped, and which epoch would have been kept? And with
-# > patience 3?
+# > patience 2?
 #
 # Replay the validation losses through the state machine of [tutorial 4](04_training.ipynb).
 
 # %%
-for patience in (1, 3):
+for patience in (1, 2):
     state = EarlyStopping(patience)
     for row in done.history:
         state = state.after(row["validation_loss"])
