@@ -195,6 +195,7 @@ for line, (kind, mistakes) in zip(figure.subplots(3, 3), kinds.items(), strict=T
             f"{kind}: is {CLASSES[done.actual[k]]}\ncalled {CLASSES[done.predicted[k]]}, {confidence[k]:.2f}",
             fontsize=8.5,
         )
+table(("kind of mistake", "slices"), [(kind, int(which.sum())) for kind, which in kinds.items()])
 if GIVEN:
     left_out("the outlines; nobody has drawn the blood in these slices")
 show(
@@ -254,7 +255,8 @@ def draw_answers_by_area() -> None:
     axes.legend(fontsize=8, loc="upper left")
     show(
         figure,
-        f"Small bleeds are called 'none' more often. Naming the type is not only a matter of size. {len(bleeds)} test slices with a hemorrhage, PHANTOM.",
+        "How many bleeds are seen, and how many are named rightly, from the smallest to the largest "
+        f"quarter. {len(bleeds)} test slices with a hemorrhage, PHANTOM.",
     )
 
 
