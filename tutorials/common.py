@@ -190,7 +190,7 @@ def practice_run(split: str = "") -> "Run":
     split = split or ("image" if GIVEN else "patient")
     if GIVEN:
         return trained("proposed-32-patient" if split == "patient" else "proposed-32")
-    slices, epochs = (300, 2) if SMALL else (800, 6)
+    slices, epochs = (300, 10) if SMALL else (800, 6)
     settings = preset("phantom", split=split, augment=False, limit=slices, epochs=epochs)
     folder = out() / f"practice-{split}-{_opened[0].fingerprint[:8]}"
     return train(settings, _opened[0], folder, resume=True, say=lambda _: None)
