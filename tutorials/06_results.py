@@ -89,9 +89,15 @@ show(
 )
 
 # %% [markdown]
-# Two things to read off. The **gap** between training and validation is, late in training, what the network knows only
-# about its training patients. And the validation curve may be rough early on, while batch norm's running statistics,
-# which evaluation uses, still catch up with the weights.
+# Three things to read off.
+#
+# - **Early stopping fired.** The validation loss was lowest after epoch 5 and no lower in the three epochs after it. So
+#   the training ended after epoch 8, four epochs before its limit, and the network of epoch 5 was kept.
+# - The **gap** between training and validation is what the network knows only about its training patients. At the end the
+#   training accuracy is 0.93 and its loss still falls, but on other patients accuracy is 0.58: *overfitting*.
+# - The validation curve is **rough**. In epochs 4 and 6 the loss is about 2.4, more than the 1.79 of a network that knows
+#   nothing: it is often surely wrong. The weights still change fast, batch norm's running statistics, which evaluation
+#   uses, follow behind, and about 400 slices are few. Patience is there so that one such epoch ends nothing.
 #
 # In the paper's own run, the accuracy was highest at epoch 8, the loss lowest at epoch 6, and epoch 6 was kept. Why the
 # loss? Accuracy only counts which class came first; the loss also counts how sure a wrong answer was.
@@ -205,6 +211,21 @@ show(
 )
 
 # %% [markdown]
+# On the phantom, these nine say more than the numbers did.
+#
+# - The three **missed** bleeds, of whose absence the network was all but certain, lie low in the skull, among thick bone.
+#   Two of them are small or in pieces. The third is plain to see.
+# - The first **false alarm** has a bright spot in the middle: a calcified pineal gland, which many healthy heads have. It is
+#   as bright as blood and close to the ventricles, so it was called intraventricular. The other two show the clefts at
+#   the base of the brain in which subarachnoid blood would lie.
+# - The three of the **wrong type** are subdural bleeds called epidural. Both types lie between brain and skull; only the
+#   shape differs, crescent or lens. And the first two are neighbouring slices of one head: they are one mistake, counted
+#   twice.
+#
+# So mistakes are not scattered at random. They gather where anatomy is crowded, where something harmless looks like blood,
+# and where two classes look alike, and they come by patient. None of this is in Table 2. And a probability of 1.00 did not
+# protect from any of them.
+#
 # A phantom knows how large each bleed is. Are the missed ones small? A bleed counts as *seen* if its slice was called
 # anything but "none".
 
@@ -266,6 +287,9 @@ else:
     draw_answers_by_area()
 
 # %% [markdown]
+# Size matters: half of the smallest bleeds are missed, and next to none of the largest. Giving the right name is harder
+# than seeing that there is something, at every size: even among the largest it fails for more than one in three.
+#
 # ## Try it
 #
 # 1. With patience 1, after which epoch would this training have stopped, and which epoch would have been kept? And with

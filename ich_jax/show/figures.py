@@ -40,7 +40,7 @@ def _curves(history: History, best_epoch: int, quantity: str, label: str, title:
     axes.set(xlabel="epoch", ylabel=label, title=title)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=3, fontsize="small")
     return figure
 
 
