@@ -7,8 +7,8 @@
 #
 # - **You will** write the paper's seven equations and Matthews' with NumPy, check them against scikit-learn, and draw a
 #   ROC curve.
-# - **You will learn** to read a confusion matrix, which single numbers hide what it shows, and what moves when a threshold
-#   does.
+# - **You will learn** to read a confusion matrix, which single numbers hide what it shows, and what moves when a
+#   threshold does.
 # - **You need** NumPy. Nothing is trained here, so tutorials 3 and 4 can wait.
 # - **It takes** about 75 minutes to study, and 30 more for the exercises.
 
@@ -160,8 +160,8 @@ table(
 # $$\sum_i \frac{N_i}{N}\, R_i = \sum_i \frac{N_i}{N} \cdot \frac{TP_i}{N_i} = \frac{\sum_i TP_i}{N} = \text{accuracy},$$
 #
 # because $TP_i + FN_i$ is $N_i$: the weights cancel. Weighted recall **is** accuracy, always. So the two columns of the
-# paper that print them have to agree. Do they? (With data of your own, the last column is what was measured on them, once
-# the trainings of [tutorial 7](07_comparison.ipynb) are there.)
+# paper that print them have to agree. Do they? (With data of your own, the last column is what was measured on them,
+# once the trainings of [tutorial 7](07_comparison.ipynb) are there.)
 
 # %%
 accuracies, recalls, rows = printed.table_3(), printed.table_5(), []
@@ -349,8 +349,8 @@ show(
 
 # %% [markdown]
 # Threshold A, just below 0.90, finds two bleeds without a false alarm; C, just below 0.40, finds all four for three
-# false alarms. The network is the same. Random scores would climb along the dotted diagonal; a perfect ranking goes straight up, then
-# right.
+# false alarms. The network is the same. Random scores would climb along the dotted diagonal; a perfect ranking goes
+# straight up, then right.
 #
 # A confusion matrix holds one threshold only, so it is one point, and the curve through it is unknown. The paper prints
 # four such points:

@@ -2,9 +2,9 @@
 # # 6 · Bulgular · Results
 #
 # The paper's results begin with one training: the loss and accuracy curves (Figs. 5 and 6) and a table of six numbers
-# (Table 2). Here you run that training, on the phantom or on data of your own, draw the same figures, and set your table
-# beside the paper's. What you learn to read: the curves, the gap between them, and what a confusion matrix tells that no
-# single number does.
+# (Table 2). Here you run that training, on the phantom or on data of your own, draw the same figures, and set your
+# table beside the paper's. What you learn to read: the curves, the gap between them, and what a confusion matrix tells
+# that no single number does.
 #
 # - **You will** train the paper's network once, and draw its figures and tables.
 # - **You will learn** to read learning curves and a confusion matrix, and to look at mistakes.
@@ -93,11 +93,11 @@ show(
 #
 # - **Early stopping fired.** The validation loss was lowest after epoch 5 and no lower in the three epochs after it. So
 #   the training ended after epoch 8, four epochs before its limit, and the network of epoch 5 was kept.
-# - The **gap** between training and validation is what the network knows only about its training patients. At the end the
-#   training accuracy is 0.93 and its loss still falls, but on other patients accuracy is 0.58: *overfitting*.
-# - The validation curve is **rough**. In epochs 4 and 6 the loss is about 2.4, more than the 1.79 of a network that knows
-#   nothing: it is often surely wrong. The weights still change fast, batch norm's running statistics, which evaluation
-#   uses, follow behind, and about 400 slices are few. Patience is there so that one such epoch ends nothing.
+# - The **gap** between training and validation is what the network knows only about its training patients. At the end
+#   the training accuracy is 0.93 and its loss still falls, but on other patients accuracy is 0.58: *overfitting*.
+# - The validation curve is **rough**. In epochs 4 and 6 the loss is about 2.4, more than the 1.79 of a network that
+#   knows nothing: it is often surely wrong. The weights still change fast, batch norm's running statistics, which
+#   evaluation uses, follow behind, and about 400 slices are few. Patience is there so that one such epoch ends nothing.
 #
 # In the paper's own run, the accuracy was highest at epoch 8, the loss lowest at epoch 6, and epoch 6 was kept. Why the
 # loss? Accuracy only counts which class came first; the loss also counts how sure a wrong answer was.
@@ -120,9 +120,9 @@ table(
 )
 
 # %% [markdown]
-# If yours is the phantom's, these two columns must **not** be compared as better and worse: other images, another mixture
-# of classes, another split, hundreds of times fewer training slices. They have the same layout, that is all. What can
-# be compared is each column with its own baseline:
+# If yours is the phantom's, these two columns must **not** be compared as better and worse: other images, another
+# mixture of classes, another split, hundreds of times fewer training slices. They have the same layout, that is all.
+# What can be compared is each column with its own baseline:
 
 # %%
 confusion = printed.confusion("proposed")
@@ -168,8 +168,8 @@ table(
 # %% [markdown]
 # ## Looking at the mistakes
 #
-# Numbers do not say *why*. Look at the slices. There are three kinds of mistake, and of each here are the three of which
-# the network was surest. A phantom knows where its blood is: it is outlined in white.
+# Numbers do not say *why*. Look at the slices. There are three kinds of mistake, and of each here are the three of
+# which the network was surest. A phantom knows where its blood is: it is outlined in white.
 
 # %%
 rows = split_rows(data, run.settings)["test"]
@@ -213,18 +213,18 @@ show(
 # %% [markdown]
 # On the phantom, these nine say more than the numbers did.
 #
-# - The three **missed** bleeds, of whose absence the network was all but certain, lie low in the skull, among thick bone.
-#   Two of them are small or in pieces. The third is plain to see.
-# - The first **false alarm** has a bright spot in the middle: a calcified pineal gland, which many healthy heads have. It is
-#   as bright as blood and close to the ventricles, so it was called intraventricular. The other two show the clefts at
-#   the base of the brain in which subarachnoid blood would lie.
-# - The three of the **wrong type** are subdural bleeds called epidural. Both types lie between brain and skull; only the
-#   shape differs, crescent or lens. And the first two are neighbouring slices of one head: they are one mistake, counted
-#   twice.
+# - The three **missed** bleeds, of whose absence the network was all but certain, lie low in the skull, among thick
+#   bone. Two of them are small or in pieces. The third is plain to see.
+# - The first **false alarm** has a bright spot in the middle: a calcified pineal gland, which many healthy heads have.
+#   It is as bright as blood and close to the ventricles, so it was called intraventricular. The other two show the
+#   clefts at the base of the brain in which subarachnoid blood would lie.
+# - The three of the **wrong type** are subdural bleeds called epidural. Both types lie between brain and skull; only
+#   the shape differs, crescent or lens. And the first two are neighbouring slices of one head: they are one mistake,
+#   counted twice.
 #
-# So mistakes are not scattered at random. They gather where anatomy is crowded, where something harmless looks like blood,
-# and where two classes look alike, and they come by patient. None of this is in Table 2. And a probability of 1.00 did not
-# protect from any of them.
+# So mistakes are not scattered at random. They gather where anatomy is crowded, where something harmless looks like
+# blood, and where two classes look alike, and they come by patient. None of this is in Table 2. And a probability of
+# 1.00 did not protect from any of them.
 #
 # A phantom knows how large each bleed is. Are the missed ones small? A bleed counts as *seen* if its slice was called
 # anything but "none".

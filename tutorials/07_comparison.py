@@ -138,8 +138,8 @@ show(
 )
 
 # %% [markdown]
-# The picture shrinks alike in all four; what differs is the number of layers on the way: 14 in the proposed network, and
-# in DenseNet121 the 121 that gave it its name. Most parameters are where the picture is small, because there the
+# The picture shrinks alike in all four; what differs is the number of layers on the way: 14 in the proposed network,
+# and in DenseNet121 the 121 that gave it its name. Most parameters are where the picture is small, because there the
 # channels are many.
 #
 # Size and work can be counted without training anything. `ledger` lists each layer; its sums:
@@ -197,8 +197,8 @@ table(
 # network? XLA, the compiler behind JAX, can plan a training step for a GPU that is not there: DenseNet121 in float32
 # would take about 0.8, 1.4 and 2.8 GiB at batch 8, 16 and 32, the proposed network 0.3, 0.5 and 0.9. (No GPU ran, and
 # the scratch memory of convolutions is not in it.) A framework that runs one operation after another keeps more of what
-# the gradient needs: for DenseNet121 at least 0.9, 1.8 and 3.6 GiB. So the claim is plausible, but it is about framework
-# and network together ([docs/gpu_memory.md](../docs/gpu_memory.md)).
+# the gradient needs: for DenseNet121 at least 0.9, 1.8 and 3.6 GiB. So the claim is plausible, but it is about
+# framework and network together ([docs/gpu_memory.md](../docs/gpu_memory.md)).
 
 # %%
 results = {}
@@ -349,8 +349,8 @@ show(
 )
 
 # %% [markdown]
-# Which of the two is wrong, the tables do not say. DenseNet121's printed *validation* accuracy, 0.8828, fits its printed
-# test accuracy; so the matrix may be of another run.
+# Which of the two is wrong, the tables do not say. DenseNet121's printed *validation* accuracy, 0.8828, fits its
+# printed test accuracy; so the matrix may be of another run.
 #
 # And which is *best*? By accuracy, the proposed network. By the share of hemorrhages seen, DenseNet121. By balanced
 # accuracy, the proposed one again, but only because it finds a quarter of the epidural bleeds, of which there are 423
