@@ -223,8 +223,8 @@ show(
 #   counted twice.
 #
 # So mistakes are not scattered at random. They gather where anatomy is crowded, where something harmless looks like
-# blood, and where two classes look alike, and they come by patient. None of this is in Table 2. And a probability of
-# 1.00 did not protect from any of them.
+# blood, and where two classes look alike, and they come by patient. None of this is in Table 2. And the network was
+# sure each time, with a probability of about 0.95 or more.
 #
 # A phantom knows how large each bleed is. Are the missed ones small? A bleed counts as *seen* if its slice was called
 # anything but "none".

@@ -100,8 +100,8 @@ print("measured here:", data.title)
 # %% [markdown]
 # By patient, the test patients are *new*, and the result is lower: 0.52 against 0.63. That is the situation the
 # conclusion speaks of, and the one the paper did not test. But the intervals overlap. They say how far another draw of
-# patients could move each number, and another training moves it, too: one training each is an anecdote. `python -m
-# benchmarks.leakage` repeats it over seeds, and [docs/phantom.md](../docs/phantom.md) has its result.
+# patients could move each number, and another training moves it, too: one training each is an anecdote. The command
+# `python -m benchmarks.leakage` repeats it over seeds, and [docs/phantom.md](../docs/phantom.md) has its result.
 #
 # ## 2. As sure as it is right?
 #
