@@ -40,8 +40,8 @@ from ich_jax.training.run import train
 from tutorials.common import GIVEN, SMALL, empty_folder, show, start, table, trained
 
 data = start()
-SLICES = 300 if SMALL else 1200  # of the phantom's, to use
-EPOCHS = 2 if SMALL else 4
+SLICES = 120 if SMALL else 1200  # of the phantom's, to use
+EPOCHS = 1 if SMALL else 4
 NETWORKS = printed.NETWORKS if GIVEN else ("proposed", "densenet121")
 if SMALL:
     NETWORKS = ("proposed", "mobilenet")
