@@ -56,8 +56,8 @@ EACH = 3 if SMALL else 20  # slices of each type to look at with saliency
 #
 # Two trainings, alike in all but the split: by image, as in the paper, and by patient. On the phantom they are short
 # ones on 800 slices, a minute in all, without the preset's *augmentation* (training on slightly changed copies), which
-# the paper has none of. They are made once and kept, and the answers to this tutorial's exercises are about the same two.
-# On data of your own they are the paper's at batch 32, and the same with the other split.
+# the paper has none of. They are made once and kept, and the answers to this tutorial's exercises are about the same
+# two. On data of your own they are the paper's at batch 32, and the same with the other split.
 
 # %%
 runs = {}

@@ -175,7 +175,7 @@ def trained(name: str, **changes: object) -> "Run":
 
 
 def practice_run(split: str = "") -> "Run":
-    """A short training, made once, for answers that need a trained network and not a good one.
+    """A short training, made once, for tutorial 8 and for answers: they need a trained network, not a good one.
 
     On data of your own it is the paper's (`trained`).
 
