@@ -129,8 +129,8 @@ table(
 # %% [markdown]
 # The *expected calibration error* is the mean distance from the diagonal, weighted by the number of answers. Compare
 # confidence and accuracy in each row. With known patients the network is about as sure as it is right. With new ones it
-# is as sure as before, 0.67 on the average, and right only half of the time: it does not notice that it knows less. A
-# test on a split by image would have called it well calibrated.
+# is as sure as before, 0.67 on the average, and right only half of the time: it does not notice that it knows less. The
+# split by image hides that.
 #
 # ## 3. Where does it look?
 #
