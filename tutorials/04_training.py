@@ -459,9 +459,9 @@ for momentum in (0.99, 0.9):
 # %% [markdown]
 # On the phantom the two hardly differ, and either way the loss is only a little below $\log 6 \approx 1.79$. So here
 # batch norm is not the reason, although with Keras's momentum of 0.99, the paper's and this network's, more than half
-# of each running mean is still its start: this network really knows no more yet. The share that is left fades slowly,
-# while weights that have begun to learn change quickly; `preset("phantom")`, whose epochs have few steps, therefore
-# keeps 0.9 instead. In the paper's 11,262 steps an epoch 0.99 is quick enough.
+# of each running mean is still its start: this network really knows no more yet. Later, statistics that remember about
+# a hundred steps may lag behind weights that change quickly; `preset("phantom")`, whose epochs have few steps,
+# therefore keeps 0.9. In the paper's 11,262 steps an epoch 0.99 is quick enough.
 #
 # ## New patients
 #
