@@ -189,7 +189,7 @@ def blood_in(place: int) -> np.ndarray:
     return np.asarray(blood.resize((data.image_size,) * 2, Image.Resampling.BOX)) > 127
 
 
-figure = Figure(figsize=(7.5, 2.4 * len(asked)), layout="constrained")
+figure = Figure(figsize=(6.3, 2.0 * len(asked)), layout="constrained")
 lines = figure.subplots(len(asked), 3, squeeze=False)
 for line, (name, (place, *_)) in zip(lines, asked.items(), strict=True):
     line[0].imshow(data.images[rows_of_test[place], ..., 1], cmap="gray")
