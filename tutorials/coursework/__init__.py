@@ -8,16 +8,13 @@ import sys
 from typing import Any
 
 
-def check(name: str, namespace: dict[str, Any] | None = None, seed: int | None = None) -> dict:
+def check(name: str, namespace: dict[str, Any] | None = None, seed: int | None = None) -> None:
     """Mark an assignment's functions where they are, without a sandbox; prints the table.
 
     Args:
         name: of the assignment, such as "windowing".
         namespace: where the functions are (default: the notebook's or script's own).
         seed: for the drawn cases (default: the one for practice).
-
-    Returns:
-        points and lost points a function, as `grade` writes them as JSON.
 
     Raises KeyError if there is no assignment of that name.
     """
@@ -29,4 +26,3 @@ def check(name: str, namespace: dict[str, Any] | None = None, seed: int | None =
     functions = Here(vars(sys.modules["__main__"]) if namespace is None else namespace)
     found = as_numbers(ASSIGNMENTS[name].mark(functions, PRACTICE_SEED if seed is None else seed))
     print(as_text(name, found))
-    return found

@@ -261,7 +261,7 @@ def _short(value: Any) -> str:
     if isinstance(value, Foreign):
         return f"a value of the type {value}"
     if is_array(value):
-        if value.size > 6:
+        if value.size > 16:
             return f"<array {tuple(value.shape)} {value.dtype}>"
         value = np.asarray(value)
         return f"{_short(value.tolist())}{f' ({value.dtype})' if value.ndim else ''}"

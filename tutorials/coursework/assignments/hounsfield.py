@@ -133,6 +133,7 @@ def _expect_mirrored(ask: Ask, values: np.ndarray, bits: int, signed: bool) -> N
         "it is mirrored within sixteen bits": 65535 - values,
         "it is mirrored at 0, though the range has one value more below it than above": -values,
         "signed values are mirrored as unsigned ones are": 2**bits - 1 - values,
+        "half of the range is taken for all of it": 2 ** (bits - 1) - 1 - values,
         "the range is taken to end at a power of two, which is one too many": 2**bits - values,
     }
     ask.expect(_values(values, bits, signed, inverted=True), "mirror", values, bits, signed, known=known)
@@ -163,8 +164,8 @@ def _expect_hu(
     if padding is not None:
         values, mirrored = _values(stored, bits, signed), _values(stored, bits, signed, inverted)
         known |= {
-            "padding is looked for after bits are dropped, or not at all": padded(values == padding),
-            "padding is not made air": hu(),
+            "padding is not found (after bits are dropped it is another value), or is not made air": hu(),
+            "padding is looked for after bits are dropped": padded(values == padding),
             "bits of the padding are dropped, too": padded(
                 values == _values(np.array(padding).astype(stored.dtype), bits, signed)
             ),
@@ -182,7 +183,9 @@ def _expect_hu(
 def _expect_repaired(ask: Ask, stored: np.ndarray) -> None:
     values = stored.astype(np.int32)
     known = {
-        "4096 is subtracted from unsigned integers, which wrap around as well": repair_wraparound(stored),
+        "4096 is subtracted from unsigned integers, which wrap around as well": np.where(
+            stored >= 3096, stored - np.uint16(4096), stored
+        ),
         "12 bits are taken for signed: bone from 2,048 on is then below air": np.where(
             values >= 2048, values - 4096, values
         ),

@@ -67,7 +67,8 @@ def _(ask: Ask, draw: np.random.Generator) -> None:
     k, other = (int(k) for k in draw.choice(6, 2, replace=False))
     never_right = _some_matrix(draw, 6)
     never_right[k, k] = 0
-    for matrix in (EXAMPLE, never_right, _some_matrix(draw, 6, row=k, column=other)):
+    neither = _some_matrix(draw, 6, row=k, column=k)  # it neither occurs nor is it ever called
+    for matrix in (EXAMPLE, never_right, _some_matrix(draw, 6, row=k, column=other), neither):
         _expect_each(ask, "f1", matrix)
 
 

@@ -73,7 +73,8 @@ def to_hu(
         slope, intercept: as in `rescale`.
         inverted: whether the slice is MONOCHROME1; it is then mirrored before it is rescaled.
         padding: the stored value that stands for 'no picture here', and becomes air, −1000 HU. It may need all
-            sixteen bits, so it is looked for in `stored` as it is. None if the header has none.
+            sixteen bits, so it is looked for in `stored` as it is. Below 0 if the values are signed and it is. None if
+            the header has none.
 
     Returns:
         floats, HU, the shape of `stored`.
@@ -82,6 +83,8 @@ def to_hu(
     [-1000.0, 40.0, 40.0]
     >>> to_hu(np.array([0, 1064, 63536], np.uint16), 12, False, 1.0, -1024.0, False, 63536).tolist()
     [-1024.0, 40.0, -1000.0]
+    >>> to_hu(np.array([-3000, 40], np.int16), 12, True, 1.0, 0.0, False, -3000).tolist()
+    [-1000.0, 40.0]
     >>> to_hu(np.array([4095, 3031], np.uint16), 12, False, 1.0, -1024.0, True, None).tolist()
     [-1024.0, 40.0]
     """
