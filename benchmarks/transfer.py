@@ -73,9 +73,9 @@ def main(argv: list[str] | None = None) -> dict:
         save(args.json, "transfer_brain_window_only" if args.brain_window_only else "transfer", result)
     if args.picture:
         images, titles, mistakes = surest_mistakes(answers)
-        seen = ", brain window only," if args.brain_window_only else ""
+        seen = ", brain window only" if args.brain_window_only else ""
         several = f", mean of {len(runs)} networks" if len(runs) > 1 else ""
-        title = f"the {len(images)} surest of {mistakes} mistakes on {result['data']}{seen} with p > 0.5{several}"
+        title = f"the {len(images)} surest of {mistakes} mistakes at 0.5 on {result['data']}{seen}{several}"
         figure = grey_slices(images, titles, f"{title}\ntrained on {result['trained_on']}; never for diagnosis")
         write_whole_with(args.picture, partial(figure.savefig, format="png", dpi=100))
         print(f"drawn: {args.picture}")
