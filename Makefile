@@ -69,9 +69,11 @@ else
 	ICH_JAX_DATA="$(DATA)" ICH_JAX_SOURCE="$(SOURCE)" ICH_JAX_RUNS="$(RUNS)" $(PY) -m tutorials.build $(ONLY)
 endif
 
+ifeq ($(MAKECMDGOALS)$(WORK),grade)
+$(error WORK is missing: make grade WORK=the folder with your files)
+endif
 grade: $(VENV)/run.done
-	$(if $(WORK),,$(error WORK is missing: make grade WORK=the folder with your files))
-	$(PY) -m tutorials.coursework.grade --work "$(WORK)" $(if $(SEED),--seed $(SEED))
+	$(PY) -m tutorials.coursework.grade --work "$(WORK)" $(if $(SEED),--seed $(SEED)) $(if $(ONLY),--only $(ONLY))
 
 bench: BENCH_SOURCE := $(or $(SOURCE),data/phantom/kaggle)
 bench: $(VENV)/run.done

@@ -5,16 +5,20 @@ python -m tutorials.coursework.grade SUBMISSIONS --out points.csv --seed 4711
 """
 
 import argparse
+import csv
 import os
-from concurrent.futures import ThreadPoolExecutor
+import sys
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from tqdm import tqdm
 
 from ich_jax.plumbing.command import InputError, run_command
-from ich_jax.plumbing.files import write_csv, write_json
+from ich_jax.plumbing.files import claim, write_json, write_whole
+from ich_jax.plumbing.parallel import map_in_processes
 from tutorials.coursework.assignments import ASSIGNMENTS
-from tutorials.coursework.marking import PRACTICE_SEED, as_numbers, as_text
+from tutorials.coursework.marking import FAILED, PRACTICE_SEED, as_numbers, as_text
 from tutorials.coursework.sandbox import USUAL, Bounds, Submission
 
 
@@ -31,7 +35,7 @@ def main(argv: list[str] | None = None) -> dict:
         help="a folder with one for each student",
     )
     parser.add_argument("--work", type=Path, help="a folder of one's own, with windowing.py and the others")
-    parser.add_argument("--out", type=Path, help="CSV of a class's points; the reasons go into a .json beside it")
+    parser.add_argument("--out", type=Path, help="CSV of a class's points; the reasons go into a folder beside it")
     parser.add_argument(
         "--seed",
         type=int,
@@ -58,17 +62,21 @@ def main(argv: list[str] | None = None) -> dict:
         parser.error("give either a folder of submissions or --work with one's own")
     if args.folder and (args.out is None or args.out.suffix != ".csv"):
         parser.error("a folder of submissions needs --out with a name that ends in .csv")
-    if args.seed < 0 or args.seconds <= 0 or args.memory <= 0 or args.workers < 1:
+    if args.folder and args.seed is None:
+        parser.error("a class needs --seed, a number that only you know")
+    seed = PRACTICE_SEED if args.seed is None else args.seed
+    if seed < 0 or args.seconds <= 0 or args.memory <= 0 or args.workers < 1:
         parser.error("--seed must be 0 or above, --seconds, --memory and --workers above 0")
     bounds = bounds_of(args.seconds, args.memory)
     if args.work:
-        found = grade(args.work, args.seed, args.only or handed_in([args.work]), bounds)
+        found = grade(args.work, seed, args.only or handed_in([args.work]), bounds)
         print("\n\n".join(as_text(name, one) for name, one in found.items()))
-        path = args.work.with_name(f"{args.work.resolve().name}-points.json")
-        write_json(path, {"seed": args.seed, "assignments": found})
+        work = args.work.resolve()
+        path = work.with_name(f"{work.name}-points.json")
+        write_json(path, {"assignments": found})
         print(f"\n{_total(found)}; {path}")
         return found
-    return grade_class(args.folder, args.out, args.seed, args.only, bounds, args.workers)
+    return grade_class(args.folder, args.out, seed, args.only, bounds, args.workers)
 
 
 def bounds_of(seconds: float, gigabytes: float) -> Bounds:
@@ -114,45 +122,47 @@ def grade(
 
 
 def grade_class(
-    folder: Path, out: Path, seed: int, only: list[str] | None, bounds: Bounds, workers: int = 1
+    folder: Path, out: Path, seed: int, only: list[str] | None, bounds: Bounds = USUAL, workers: int = 1
 ) -> dict[str, dict]:
-    """Mark every folder in `folder`; writes a row a student into `out` and every reason into the .json beside it."""
+    """Mark every folder in `folder`: a row a student into `out`, and their reasons into a file each in the folder of
+    the same name beside it. Stopped, the files of those who were marked are there."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    students = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    students = sorted(path for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._")
     if not students:
         raise InputError(f"{folder}: holds no folder; each student's work goes into one of its own")
+    others = sorted(path.name for path in folder.iterdir() if path not in students and path.name[0] not in "._")
+    if others:
+        print(f"left out, no folders: {', '.join(others)}", file=sys.stderr)
+    if out.is_dir():
+        raise InputError(f"{out}: is a folder; --out has to be a CSV file")
     names = only or handed_in(students)
-    found: dict[str, dict] = {}
-    # Threads: they only wait for the submissions' own processes.
-    with (
-        ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(students), unit="student", disable=None) as bar,
-    ):
-        tasks = [(path, pool.submit(grade, path, seed, names, bounds, (folder,))) for path in students]
-        try:
-            for path, task in tasks:
-                found[path.name] = task.result()
-                bar.update()
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    header = ("student", *names, "points", "of")
-    rows = [
-        (
-            _cell(student),
-            *(f"{one[name]['points']:g}" for name in names),
-            *map("{:g}".format, _sums(one)),
-        )
-        for student, one in found.items()
-    ]
-    write_csv(out, header, rows)
-    reasons = out.with_suffix(".json")
-    write_json(reasons, {"seed": seed, "students": found})
-    for student, one in found.items():
-        print(f"{student}: {_total(one)}")
-    print(f"{out}; the reasons: {reasons}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    reasons, found = out.with_suffix(""), {}
+    one = partial(grade, seed=seed, names=names, bounds=bounds, closed=(folder,))
+    # Processes, as JAX and what is counted with it here are not made for threads.
+    with claim(reasons), tqdm(total=len(students), unit="student", disable=None) as bar:
+        for path, marks in zip(students, map_in_processes(one, students, workers), strict=True):
+            found[path.name] = marks
+            write_json(reasons / f"{path.name}.json", {"student": path.name, "assignments": marks})
+            bar.update()
+        header = ("student", *(f"{name} (of {ASSIGNMENTS[name].points:g})" for name in names), "points", "of")
+        write_whole(out, lambda file: _write_rows(file, header, found, names))
+    for student, marks in found.items():
+        print(f"{student}: {_total(marks)}")
+        if FAILED in str(marks):
+            print(f"{student}: {FAILED} all of it, see {reasons / student}.json", file=sys.stderr)
+    print(f"{out}; the reasons: {reasons}{os.sep}")
     return found
+
+
+def _write_rows(file: IO[str], header: tuple[str, ...], found: dict[str, dict], names: list[str]) -> None:
+    file.write("\ufeff")  # spreadsheets take UTF-8 for an old code page without it
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(header)
+    for student, marks in found.items():
+        points = (f"{marks[name]['points']:g}" for name in names)
+        writer.writerow((_cell(student), *points, *map("{:g}".format, _sums(marks))))
 
 
 def _sums(found: dict) -> tuple[float, float]:

@@ -14,6 +14,7 @@ import numpy as np
 from tutorials.coursework.sandbox import Answer, understood
 from tutorials.coursework.worker import Foreign, is_array, perform
 
+FAILED = "the grader could not judge"
 PRACTICE_SEED = 0  # of whoever practises; lecturers take another
 
 
@@ -65,6 +66,7 @@ class Ask:
         function: str,
         *arguments: Any,
         tolerance: float = 0,
+        either: np.ndarray | None = None,
         known: dict[str, Any] | None = None,
         jit: bool = False,
     ) -> None:
@@ -75,9 +77,12 @@ class Ask:
                 dtype counts, of others its kind: integers or floats. A NumPy and a JAX array are alike. For a set, a
                 list or a tuple does as well, in any order.
             tolerance: how far a float may be off, absolutely and as a share.
+            either: an array like `wanted`; at each place its value is as right, such as the other level of a tie.
             known: typical mistake, in words that finish "this is what you get if …" → the value it gives.
         """
         found = self(function, *arguments, jit=jit)
+        if either is not None and is_array(found) and found.shape == wanted.shape:
+            wanted = np.where(np.asarray(found) == either, either, wanted)
         what = difference(found, wanted, tolerance, arguments)
         if what is None:
             return
@@ -92,7 +97,7 @@ class Ask:
         answer = self._functions.call(function, arguments)
         if answer.deeds:
             self(function, *arguments)
-        if answer.raised in kinds:
+        if set(answer.kinds) & set(kinds):
             return
         wanted = " or ".join(kinds)
         if answer.failed:
@@ -152,8 +157,8 @@ def reason_lost(assignment: str, check: Check, functions: Functions, seed: int) 
         check.run(Ask(functions), draw)
     except Lost as lost:
         return str(lost)
-    except Exception as error:  # a value so odd that comparing it fails must not end the marking of a class
-        return f"what {check.function} gives cannot be compared ({type(error).__name__})"
+    except Exception as error:  # must not end the marking of a class
+        return f"{FAILED} {check.function} ({type(error).__name__}: {error}); ask your lecturer"
     return ""
 
 

@@ -59,6 +59,7 @@ class Answer(NamedTuple):
     value: Any = None
     failed: str = ""  # why there is no value, in words
     raised: str = ""  # the exception's name, if there was one
+    kinds: tuple[str, ...] = ()  # its name and those of what it derives from
     deeds: tuple[str, ...] = ()  # what it did that it may not
 
 
@@ -128,6 +129,9 @@ class Submission:
         if self._file.is_symlink() or not self._file.is_file():
             missing = not self._file.exists() and not self._file.is_symlink()
             self._given_up = f"{self._file.name} {'was not handed in' if missing else 'is no plain file'}"
+            others = sorted(str(path.relative_to(self._file.parent)) for path in self._file.parent.rglob("*.py"))
+            if missing and others:
+                self._given_up += f"; the folder holds {', '.join(others[:8])}"
             return
         for path in sorted(self._file.parent.glob("*.py")):
             if path.is_symlink() or not path.is_file():
@@ -223,7 +227,8 @@ def understood(reply: dict) -> Answer:
     if "raised" not in reply:
         return Answer(value=decode(reply["value"]), deeds=deeds)
     raised = str(reply["raised"])
-    return Answer(failed=in_words(raised, str(reply["text"]), reply["line"]), raised=raised, deeds=deeds)
+    words = in_words(raised, str(reply["text"]), reply["line"])
+    return Answer(failed=words, raised=raised, kinds=tuple(map(str, reply["kinds"])), deeds=deeds)
 
 
 def in_words(raised: str, text: str, line: int | None) -> str:
@@ -232,6 +237,8 @@ def in_words(raised: str, text: str, line: int | None) -> str:
         return "not written yet"
     if raised == "SystemExit":
         return "it calls sys.exit()"
+    if raised == "Forbidden":
+        return f"{text}; that is not allowed"
     if raised == "MemoryError":
         return "it needs more memory than is allowed"
     where = f" (line {line})" if line else ""

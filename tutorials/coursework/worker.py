@@ -90,7 +90,7 @@ def is_array(value: Any) -> bool:
 
 def is_jax(value: Any) -> bool:
     """Without importing JAX: where nothing has, no value can be JAX's."""
-    return "jax" in sys.modules and isinstance(value, sys.modules["jax"].Array)
+    return isinstance(value, getattr(sys.modules.get("jax"), "Array", ()))
 
 
 def send(pipe: BinaryIO, message: dict) -> None:
@@ -179,7 +179,8 @@ def _raised(error: BaseException, file: str) -> dict:
         text = str(error)[:200]
     except BaseException:  # its author's own __str__
         text = ""
-    return {"raised": type(error).__name__, "text": text, "line": lines[-1] if lines else None}
+    kinds = [kind.__name__ for kind in type(error).__mro__]
+    return {"raised": kinds[0], "kinds": kinds, "text": text, "line": lines[-1] if lines else None}
 
 
 # What Python reports to an audit hook (PEP 578), and what it is called in the list of lost points.

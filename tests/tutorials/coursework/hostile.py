@@ -191,7 +191,7 @@ def hostile(outside: Path, neighbour: Path) -> dict[str, Hostile]:
             "changes its input",
             7,
         ),
-        "imports_the_answer": at_import("from ich_jax.paper.windowing import *", "imports ich_jax"),
+        "imports_the_answer": at_import("from ich_jax.paper.windowing import *", "cannot be imported: imports ich_jax"),
         "imports_it_later": in_the_table(
             "import importlib; importlib.import_module('ich_jax.paper')", "imports ich_jax"
         ),

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 
 from ich_jax.plumbing.command import InputError
+from ich_jax.plumbing.files import claim
 from tests.tutorials.coursework.hostile import GOOD, hostile
 from tutorials.coursework import check
 from tutorials.coursework.assignments import ASSIGNMENTS
 from tutorials.coursework.grade import grade, grade_class, main
+from tutorials.coursework.marking import Here
 from tutorials.coursework.sandbox import HERE, Bounds
 
 ROOT = HERE.parent.parent
@@ -42,11 +45,12 @@ def test_fifty_hostile_submissions(tmp_path):
     grade_class(work, tmp_path / "points.csv", 7, ["windowing"], QUICK, workers=2)
 
     assert time.monotonic() - before < (len(submissions) + 5) * QUICK.seconds, "each has its time and no more"
-    with open(tmp_path / "points.csv", encoding="utf-8", newline="") as file:
+    with open(tmp_path / "points.csv", encoding="utf-8-sig", newline="") as file:
         points = {row["student"].lstrip("'"): float(row["points"]) for row in csv.DictReader(file)}
-    students = json.loads((tmp_path / "points.json").read_text(encoding="utf-8"))["students"]
+    students = {path.stem: json.loads(path.read_text("utf-8")) for path in (tmp_path / "points").glob("*.json")}
+    assert students.keys() == points.keys()
     assert points.pop("a_good_one") == 12
-    said = {name: json.dumps(one["windowing"], ensure_ascii=False) for name, one in students.items()}
+    said = {name: json.dumps(one["assignments"], ensure_ascii=False) for name, one in students.items()}
     for name in ("a_folder", "a_link", "a_pipe"):
         assert (points.pop(name), "is no plain file" in said[name]) == (0, True)
     assert (points.pop("empty"), "was not handed in" in said["empty"]) == (0, True)
@@ -61,6 +65,50 @@ def test_all_references_win_all_points():
     assert {name: one["points"] for name, one in found.items()} == {
         name: one.points for name, one in ASSIGNMENTS.items()
     }
+
+
+def test_what_is_handed_in_wrongly_is_told_and_two_graders_do_not_mix(tmp_path, capsys):
+    for name in ("first", "second"):
+        (tmp_path / "class" / name).mkdir(parents=True)
+        (tmp_path / "class" / name / "windowing.py").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "class" / "late.zip").write_bytes(b"")
+    (tmp_path / "class" / "second" / "windowing.py").rename(tmp_path / "class" / "second" / "windowing (1).py")
+    out = tmp_path / "new folder" / "points.csv"
+    command = [str(tmp_path / "class"), "--seed", "3", "--workers", "1", "--out"]
+    main([*command, str(out)])
+    assert "left out, no folders: late.zip" in capsys.readouterr().err
+    reasons = {path.stem: path.read_text(encoding="utf-8") for path in (out.parent / "points").iterdir()}
+    assert reasons.keys() == {"first", "second"}
+    assert "was not handed in; the folder holds windowing (1).py" in reasons["second"]
+    assert "seed" not in "".join(reasons.values()), "they can be handed back"
+    with claim(out.parent / "points"), pytest.raises(InputError, match="points"):
+        main([*command, str(out)])
+    (tmp_path / "x.csv").mkdir()
+    with pytest.raises(InputError, match="is a folder"):
+        main([*command, str(tmp_path / "x.csv")])
+
+
+def test_a_right_solution_in_another_style_loses_no_ties():
+    names: dict = {}
+    exec(GOOD, names)
+
+    def interpolated(hu, level_hu, width_hu):
+        limits = [level_hu - width_hu / 2, level_hu + width_hu / 2]
+        return np.rint(np.interp(hu, limits, [0, 255])).astype(np.uint8)
+
+    def scaled(hu, level_hu, width_hu):
+        return np.rint(np.clip((hu.astype(float) - level_hu) / width_hu + 0.5, 0, 1) * 255).astype(np.uint8)
+
+    for window in (interpolated, scaled):
+        names["apply_window"] = window
+        for seed in (0, 4711):
+            assert not [one.reason for one in ASSIGNMENTS["windowing"].mark(Here(names), seed) if one.reason]
+
+
+def test_an_error_of_a_kind_of_its_own_is_an_error():
+    names: dict = {"Narrow": type("Narrow", (ValueError,), {})}
+    exec(GOOD.replace('ValueError("too narrow")', 'Narrow("too narrow")'), names)
+    assert not [one.reason for one in ASSIGNMENTS["windowing"].mark(Here(names)) if one.reason]
 
 
 def test_pytest_says_the_same(tmp_path):
@@ -85,7 +133,11 @@ def test_one_folder_by_command(tmp_path, capsys):
 
 @pytest.mark.parametrize("argument", ["--work", "class"])
 def test_an_empty_folder_is_one_line(tmp_path, argument):
-    words = ["--work", str(tmp_path)] if argument == "--work" else [str(tmp_path), "--out", str(tmp_path / "p.csv")]
+    words = (
+        ["--work", str(tmp_path)]
+        if argument == "--work"
+        else [str(tmp_path), "--out", str(tmp_path / "p.csv"), "--seed", "1"]
+    )
     with pytest.raises(InputError, match=str(tmp_path)):
         main(words)
 
