@@ -247,7 +247,7 @@ else:
 # 1. How many slices of each class are in `data`? What share of them shows no hemorrhage?
 # 2. Outline the phantom's smallest subarachnoid bleed, as in the first picture.
 # 3. The training above reports on the *test* part. Evaluate the same run on the *validation* part:
-#    `evaluate(run.folder, "validation")` prints a page like the one above and returns its metrics as a dictionary. Is
-#    it better there? Why could one expect that?
+#    `evaluate(run.folder, "validation")` (from `ich_jax.training.run`) prints a page like the one above and returns its
+#    metrics as a dictionary. Is it better there? Why could one expect that?
 #
 # [The answers](answers/00_introduction.ipynb) are in a notebook of their own.

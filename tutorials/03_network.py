@@ -3,7 +3,8 @@
 #
 # The paper's network is small: 5.434 million parameters, a stem and four blocks, no shortcuts, no tricks. In this
 # tutorial you write a block with nothing but NumPy, watch how an image's shape changes on its way through, and play
-# detective: the paper does not print strides and padding, but its parameter count narrows them down.
+# detective: the paper does not print strides (how far a window moves) and padding (what is put around the image), but
+# its parameter count narrows them down.
 #
 # - **You will** write a block of the paper's network with NumPy, and find its strides from its number of parameters.
 # - **You will learn** what a convolution, a batch norm and a pooling do to an image, and how to count parameters and
@@ -55,12 +56,12 @@ data = start()
 # $$z_{y,x,f} = b_f + \sum_{i=0}^{2} \sum_{j=0}^{2} \sum_{c=1}^{C} a_{y+i-1,\,x+j-1,\,c}\; K_{i,j,c,f} .$$
 #
 # The sums over $i$ and $j$ have only nine terms, and each is a matrix product over the channels. So: nine shifted
-# copies of the image, nine products. *Same* padding means a frame of zeros, so that the output is as large as the
-# input.
+# copies of the image, nine products. Around the image lies a frame of zeros, called *same* padding, because at *stride*
+# 1 the output is as large as the input. The stride is by how many pixels the window moves: at stride 2 it skips every
+# second place, and the output has half the width and height, rounded up.
 #
-# A GPU of NVIDIA's Ampere series or later rounds what goes into a float32 convolution to 10 bits of mantissa (*TF32*),
-# unless asked for more. That is good enough to train with, but about a thousandth off; to compare with arithmetic by
-# hand we ask for the highest precision.
+# (A GPU may round what goes into a convolution, by about a thousandth. That is good enough to train with; to compare
+# with arithmetic by hand the code asks for the highest precision.)
 
 
 # %%
@@ -150,7 +151,8 @@ print(average_pool_2x2(jnp.ones((1, 7, 7, 1)))[0, :, :, 0])
 #
 # The network is a *stem* (a 7×7 convolution, ReLU, a 3×3 max-pool, which keeps the largest of nine pixels, and a batch
 # norm), four blocks, and a *dense* layer, one matrix product. An image goes in as 224×224×3 and leaves as six numbers.
-# Each stage trades pixels for channels.
+# Each stage trades pixels for channels. The stem's convolution and max-pool have stride 2, so 224 → 112 → 56; the last
+# section of this tutorial is about why.
 
 # %%
 model = nnx.view(ProposedCNN(rngs=nnx.Rngs(0)), use_running_average=True)
@@ -230,8 +232,10 @@ print(f"which is {places:.2f} places: a square of {np.sqrt(places):.2f}")
 # %% [markdown]
 # A square of side 4. Which ways lead from 224 to 4? There are six layers that can shrink the picture: the first
 # convolution, the max-pool, four average pools. A window of $k$ with stride $s$ makes $\lceil n / s \rceil$ of $n$
-# pixels with 'same' padding, and $\lfloor (n - k) / s \rfloor + 1$ with none ('valid'). Try strides from 1 to 4 and
-# both paddings, with average pools of stride 2 and 3×3 convolutions that keep the size:
+# pixels with 'same' padding, and $\lfloor (n - k) / s \rfloor + 1$ with none ('valid'), where the whole window has to
+# lie inside. Try strides from 1 to 4 and both paddings, with average pools of stride 2 and 3×3 convolutions that keep
+# the size. (The last three columns compare with the paper's other networks, which [tutorial 7](07_comparison.ipynb)
+# introduces; Table 4 has the paper's minutes of training.)
 
 
 # %%
@@ -291,7 +295,8 @@ table((*header, *(f"{name} ×" for name in others)), rows)
 # witness? The last three columns say how many times the proposed network's work each other network takes, and the last
 # line how many times its minutes, from Table 4. *If* time follows work, DenseNet121 speaks for the cheapest ways
 # (strides 4 and 1), and Inception v1 for one between those below 1 G (strides 4 and 1, or 2 and 2) and the others.
-# MobileNet fits none: its grouped convolutions are many small jobs, so time does *not* always follow work.
+# MobileNet fits none: many of its convolutions treat each channel by itself, which makes many small jobs, so time does
+# *not* always follow work.
 #
 # What stays undecided: strides 4 and 1 or 2 and 2, and the padding of the first two layers. The package goes by 2 and 2
 # with 'same' everywhere, for a plain reason: it is the stem of ResNet, the commonest of its time, and one padding for

@@ -71,7 +71,8 @@ print(data.title, data.images.shape)
 # $$p_k = \frac{e^{z_k}}{\sum_j e^{z_j}}, \qquad \ell = -\log p_{\text{right}} = \log \sum_j e^{z_j} - z_{\text{right}} .$$
 #
 # The second form never divides and, with the largest logit taken out first, never overflows. A network that knows
-# nothing gives every class 1/6, so its loss is $\log 6 \approx 1.79$: a number to remember.
+# nothing gives every class 1/6, so its loss is $\log 6 \approx 1.79$: a number to remember. (The logarithm is the
+# natural one; the loss is then said to be in *nats*.)
 
 
 # %%
@@ -157,8 +158,9 @@ for name, by_hand, optimizer in (
     print(f"{name}: after 100 steps {np.round(mine, 7)} — as the package has it")
 
 # %% [markdown]
-# Where ε stands in the formula is one of those details that no paper prints. The article that proposed Adam (Kingma and
-# Ba 2015) has both forms: in its algorithm, as above, and below it a quicker one that adds ε *before* the correction.
+# The lines above are of the second size of gradients, a millionth; size 1 is checked as well, and not printed. Where ε
+# stands in the formula is one of those details that no paper prints. The article that proposed Adam (Kingma and Ba
+# 2015) has both forms: in its algorithm, as above, and below it a quicker one that adds ε *before* the correction.
 # Optax follows the first, Keras the second, and so does the package by default (`--epsilon plain` for the other). Does
 # it matter? Look at the very first step, for gradients of several sizes:
 
@@ -250,6 +252,9 @@ for name, part in state._asdict().items():
     print(f"{name:<12} {len(arrays):3} arrays, {sum(array.size for array in arrays):10,} numbers")
 
 # %% [markdown]
+# Adam's numbers are two running means for each parameter, and five single numbers: three counts of the steps, the
+# learning rate and ε.
+#
 # **3. The loss as a function of the parameters.** `nnx.merge` makes the network again from structure and arrays, and
 # `nnx.view` sets it to training, where batch norm uses the batch's own statistics and moves its running ones. Beside
 # the loss, the function returns what else is wanted: the moved statistics, and how many answers were right.
@@ -268,6 +273,9 @@ loss, (_, correct) = jax.jit(loss_of)(state.params, state.batch_stats, batch)
 print(f"loss {loss:.4f}, {correct} of {len(batch.classes)} right")
 
 # %% [markdown]
+# On the phantom this loss is below 1.79, with half of the answers right, before any training. It is luck, not
+# knowledge: six of these eight slices are "none", and a random network does not give each class exactly 1/6.
+#
 # **4. Its gradient.** `jax.value_and_grad` makes of it a function that gives the loss *and* its gradient; `has_aux`
 # says that the loss comes with other things beside it. The gradient has the shape of the parameters.
 #
@@ -329,9 +337,10 @@ print(
 #
 # Every convolution has a bias. In MobileNet, one of the networks of [tutorial 7](07_comparison.ipynb), a batch norm
 # follows each of them *directly*, and it subtracts the batch's mean: whatever the bias added is taken away again. In
-# training its gradient is zero but for rounding, and the output does not notice it. In evaluation the mean is a fixed
-# number, so there the bias has a gradient. In the proposed network ReLU stands in between, and all is alive. The ledger
-# counts such idle biases all the same, as the paper does.
+# training its gradient is zero but for rounding (in the table below about a millionth of the one in evaluation), and
+# the output does not notice it. In evaluation the mean is a fixed number, so there the bias has a gradient. In the
+# proposed network ReLU stands in between, and all is alive. The ledger counts such idle biases all the same, as the
+# paper does.
 
 
 # %%
@@ -426,6 +435,9 @@ show(
 )
 
 # %% [markdown]
+# Is 1e-5 slower? On the phantom it is not: in these first steps its loss is the lower one nearly everywhere. Even 0.1,
+# whose loss rose above a thousand, is back near the others by about step 25.
+#
 # ## Why a network looks untrained at first
 #
 # After its first epoch a network often does no better on the validation part than answering "none" to everything. One
@@ -461,7 +473,9 @@ for momentum in (0.99, 0.9):
 # batch norm is not the reason, although with Keras's momentum of 0.99, the paper's and this network's, more than half
 # of each running mean is still its start: this network really knows no more yet. Later, statistics that remember about
 # a hundred steps may lag behind weights that change quickly; `preset("phantom")`, whose epochs have few steps,
-# therefore keeps 0.9. In the paper's 11,262 steps an epoch 0.99 is quick enough.
+# therefore keeps 0.9. In the paper's 11,262 steps an epoch 0.99 is quick enough. (*Momentum* has three meanings here:
+# the paper's word for β₁, the share that batch norm's running means keep, and the μ of exercise 2. Each says how much
+# of the old value stays.)
 #
 # ## New patients
 #
@@ -509,10 +523,13 @@ table(
 
 # %% [markdown]
 # Compare the two columns, row by row. In our runs on the phantom both rates learned the training slices, and on new
-# patients the small one did worse. One explanation: small steps end near where they started, with *some* answer for
-# each training slice, which need not be one that holds for other heads. This is one seed and a short run, so it settles
-# nothing. The paper expects the opposite, that a small rate protects against learning by heart; on its far larger data
-# set that may be so, and its rate is the default there. Whenever a setting looks better, ask: on which part?
+# patients the small one's last epoch did worse, 0.49 against 0.60. That is weaker than it looks. The epochs with the
+# lowest validation loss, which would be kept (see the next section), have about 0.50 and 0.55 in the figure, and those
+# losses are practically equal, about 1.43. If the rates do differ, one explanation is: small steps end near where they
+# started, with *some* answer for each training slice, which need not be one that holds for other heads. With one seed
+# and a short run nothing is settled. The paper expects the opposite, that a small rate protects against learning by
+# heart; on its far larger data set that may be so, and its rate is the default there. Whenever a setting looks better,
+# ask: on which part?
 #
 # ## Early stopping
 #

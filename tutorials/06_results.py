@@ -57,8 +57,9 @@ EPOCHS = 8 if SMALL else 12  # at most
 #
 # `preset("phantom")` holds settings for the phantom. Three of them are made the paper's again: early stopping with
 # patience 3, a learning rate that stays as it is, and slices as they are, without *augmentation* (training on slightly
-# changed copies). What remains different is listed in the line "not as in the paper". The split is by patient
-# ([why](01_material.ipynb)). On data of your own all settings are the paper's, its split by image included.
+# changed copies). The learning rate, 1e-4, is neither's: it lies between the preset's 3e-4 and the paper's 1e-5. What
+# remains different is listed in the line "not as in the paper". The split is by patient ([why](01_material.ipynb)). On
+# data of your own all settings are the paper's, its split by image included.
 
 # %%
 if GIVEN:
@@ -72,7 +73,8 @@ else:
 # %% [markdown]
 # ## Figs. 5 and 6: the curves
 #
-# Everything about a training is in its run folder, as plain files. `read_outcome` opens them.
+# Everything about a training is in its run folder, as plain files. `read_outcome` opens them. (The unit of the loss,
+# *nats*, says that its logarithm is the natural one.)
 
 # %%
 done = read_outcome(run.folder, data)

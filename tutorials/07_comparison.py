@@ -197,8 +197,10 @@ table(
 # network? XLA, the compiler behind JAX, can plan a training step for a GPU that is not there: DenseNet121 in float32
 # would take about 0.8, 1.4 and 2.8 GiB at batch 8, 16 and 32, the proposed network 0.3, 0.5 and 0.9. (No GPU ran, and
 # the scratch memory of convolutions is not in it.) A framework that runs one operation after another keeps more of what
-# the gradient needs: for DenseNet121 at least 0.9, 1.8 and 3.6 GiB. So the claim is plausible, but it is about
-# framework and network together ([docs/gpu_memory.md](../docs/gpu_memory.md)).
+# the gradient needs: for DenseNet121 at least 0.9, 1.8 and 3.6 GiB. By either count batch 16 needs less than half of 4
+# GB, so these numbers alone do not explain the limit; by the second one 32 would hardly fit. The claim is plausible if
+# scratch memory, the framework and the screen took the other half. It is about framework and network together, and only
+# the laptop could tell ([docs/gpu_memory.md](../docs/gpu_memory.md)).
 
 # %%
 results = {}
@@ -248,9 +250,13 @@ for number, not_on_a_phantom in ((3, "difference"), (4, "our ratio"), (5, "diffe
     show_table(part, hidden="" if GIVEN else not_on_a_phantom)
 
 # %% [markdown]
-# Table 4's last column is the median time of an epoch over the proposed network's. In the paper DenseNet121 took 3.77
-# times as long, and it does have 3.2 times the multiply-adds. But MobileNet, which has the fewest, took twice as long:
-# counted work does not predict time. Ratios of time belong to a machine and a library. How large is yours?
+# Table 4's last column is the median time of an epoch over the proposed network's. On the phantom the minutes differ by
+# more than that, 2.9 against 1.2 for four epochs each: they contain the compiling, which falls into the first epoch and
+# takes long for DenseNet121's many layers. The median leaves it out.
+#
+# In the paper DenseNet121 took 3.77 times as long, and it does have 3.2 times the multiply-adds. But MobileNet, which
+# has the fewest, took twice as long: counted work does not predict time. Ratios of time belong to a machine and a
+# library. How large is yours?
 #
 # ## Tables 6 to 9
 #

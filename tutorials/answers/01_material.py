@@ -49,8 +49,9 @@ else:
 #
 # > Does a split by patient give each part the same share of every class? Compare the three parts.
 #
-# Nearly: whole patients cannot be cut, so the shares differ by a percentage point or so. Split by image they agree up
-# to the rounding of the quarters.
+# Nearly. Whole patients cannot be cut, and yet on the phantom the shares of a class differ by at most 0.3 percentage
+# points between the parts. Split by image it is at most 0.2, from rounding the quarters down; for "none" the split by
+# patient is even closer.
 
 # %%
 parts = {"by image": split_by_image(data.classes, seed=0)}
@@ -76,7 +77,8 @@ for name, split in parts.items():
 # > two parts. What is worse about it than `split_by_patient`?
 #
 # It is fair, but blind to the classes: their shares differ more between the parts than above, and the fewer the
-# patients, the more. `split_by_patient` deals the patients out so that every part gets its share of each class.
+# patients, the more. On the phantom 15.3 % of the training part are epidural, and 6.6 % of the validation part.
+# `split_by_patient` chooses whose slices go where so that every part gets its share of each class.
 
 # %%
 patients = np.random.default_rng(0).permutation(np.unique(data.patient_ids))

@@ -65,10 +65,10 @@ for split, one in results.items():
 # %% [markdown]
 # ## 2
 #
-# > *Temperature scaling*: divide all logits by one number $T$ before the softmax, chosen on the **validation** part
-# > for the lowest loss. Does it improve the calibration on the test part? Does accuracy change?
-# > (`split_rows(data, run.settings)` has the rows of each part, `answer(run.network, run.state, data, rows, "")`
-# > gives their logits.)
+# > *Temperature scaling*: divide all logits by one number $T$ before the softmax, chosen on the **validation** part for
+# > the lowest loss. Does it improve the calibration on the test part? Does accuracy change?
+# > (`split_rows(data, run.settings)` has the rows of each part, `answer(run.network, run.state, data, rows, "")`, from
+# > `ich_jax.training.inference`, gives their logits.)
 #
 # Accuracy cannot change: dividing by $T$ keeps the order of the logits. $T > 1$ makes the network less sure. It helps
 # the test part if the network is over-sure there by as much as on the validation part.
