@@ -14,15 +14,16 @@
 # > of real scans. It is for learning. Nothing that is marked PHANTOM is fit to judge a real patient by.
 # >
 # > **You have RSNA's data?** With `ICH_JAX_DATA=data/prepared` in the environment, all nine tutorials run on that
-# > prepared folder, with the paper's own settings, and name the data wherever they show a result;
-# > `ICH_JAX_SOURCE=…` names the Kaggle zip or folder, for the cells that open DICOM files, and `ICH_JAX_RUNS=…` the
-# > folder of a reproduction, whose trainings are then not made again. [README.md](README.md) says more.
+# > prepared folder, with the paper's own settings, and name the data wherever they show a result; `ICH_JAX_SOURCE=…`
+# > names the zip or folder from Kaggle, the web site that has these data, for the cells that open DICOM files, and
+# > `ICH_JAX_RUNS=…` the folder of a reproduction, whose trainings are then not made again. [README.md](README.md) says
+# > more.
 #
 # - **You will** see the five types of hemorrhage, train a network on synthetic slices, and question it about single
 #   files.
 # - **You will learn** the words of the subject, and the way from files to a result.
-# - **You need** some Python, and to have seen NumPy. No medicine: each term is explained. What happens inside the
-#   network is for later tutorials; here it is one call.
+# - **You need** some Python, and to have seen NumPy. No medicine: its terms are explained, here or in the tutorial that
+#   is named. What happens inside the network is for later tutorials; here it is one call.
 # - **It takes** about 40 minutes to study, and 30 more for the exercises.
 
 # %%
@@ -83,7 +84,8 @@ EPOCHS = 2 if SMALL else 8
 # | intraparenchymal | intraparenkimal | in the brain itself | a ragged blob in a dark rim of swelling |
 #
 # The phantom comes with `truth.csv`, which says what was put into each slice. Here is the largest bleed of each type
-# (heights are above the third ventricle, in the middle of the brain).
+# (heights are above the third ventricle, in the middle of the brain). The pictures below show them in the *brain
+# window*, a choice of grey levels that makes blood stand out from brain ([tutorial 2](02_windowing.ipynb)).
 
 # %%
 truth = read_truth(phantom())
@@ -140,8 +142,8 @@ if GIVEN:
 # ## Why it is hard
 #
 # Bright is not the same as blood. Bone is far brighter; calcium in healthy brains is bright, too; and a bleed can be
-# tiny. The next picture has the phantom's **smallest** bleed of each type. In RSNA's data nine slices in ten show no
-# hemorrhage at all, and a network has to find the few that do.
+# tiny. The next picture has the phantom's **smallest** bleed of each type. Of the slices of RSNA's that the paper uses
+# nine in ten show no hemorrhage at all, and a network has to find the few that do.
 
 # %%
 slices = phantom()
@@ -162,10 +164,11 @@ show(
 # %% [markdown]
 # ## The whole way, in a few lines
 #
-# `python -m ich_jax.prepare` has turned the DICOM files into one array of small colour images (the phantom's have 96×96
-# pixels, so the network below has fewer parameters there than the paper's), and left out damaged files and those that
-# show several types. A *prepared folder* is four plain files, `images.npy` and three smaller ones; this is how to open
-# one. A class is a number, its place in `CLASSES`.
+# `python -m ich_jax.prepare` has turned the DICOM files (*Digital Imaging and Communications in Medicine*, the format
+# in which hospitals keep scans) into one array of small colour images (the phantom's have 96×96 pixels, so the network
+# below has fewer parameters there than the paper's), and left out damaged files and those that show several types. An
+# image's three colours are three windows on the same slice. A *prepared folder* is four plain files, `images.npy` and
+# three smaller ones; this is how to open one. A class is a number, its place in `CLASSES`.
 
 # %%
 data = open_prepared(data.path)
@@ -195,11 +198,12 @@ else:
 # difference up. On one machine the same seed gives the same figures. That holds for every training in these tutorials,
 # so read *how* to judge a result, not the third digit.
 #
-# In the lines of the epochs the training loss falls steadily. The validation figures jump at first: on the phantom the
-# accuracy of the first epochs is about that of answering "none" to everything, and the first loss is above 1.79, which
-# is what a network scores that gives all six classes the same probability. Nothing is broken. The first steps of a
-# training throw the network's numbers about, and what it finds out first is that "none" is the most frequent class.
-# [Tutorial 4](04_training.ipynb) looks at this more closely.
+# The first lines list the settings; [tutorial 4](04_training.ipynb) explains them, one by one. In the lines of the
+# epochs the training loss falls steadily. The validation figures jump at first: on the phantom the accuracy of the
+# first epochs is about that of answering "none" to everything, and the first loss is above 1.79, which is what a
+# network scores that gives all six classes the same probability. Nothing is broken. The first steps of a training throw
+# the network's numbers about, and what it finds out first is that "none" is the most frequent class. Tutorial 4 looks
+# at this more closely.
 #
 # Read the last table from the top: **accuracy** is the share of right answers, and the number in brackets is what you
 # would get by answering "none" every time, without looking. A network has to beat that to be worth anything by this

@@ -52,7 +52,8 @@ SIZE = 64 if SMALL else 224  # side of the finished image; the paper's is 224
 # ## From stored values to Hounsfield units
 #
 # A scanner measures how strongly each small cube of the head weakens X-rays. The **Hounsfield unit** (HU) puts water at
-# 0 and air at −1000. A DICOM file stores whole numbers $s$ and, in its header, how to get to HU (PS3.3 C.11.1):
+# 0 and air at −1000. A DICOM file stores whole numbers $s$ and, in its header, how to get to HU (DICOM standard, part
+# PS3.3, section C.11.1):
 #
 # $$\text{HU} = \text{slope} \cdot s + \text{intercept}.$$
 #

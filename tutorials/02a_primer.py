@@ -34,7 +34,8 @@ from tutorials.common import show
 # A **neuron** takes some numbers, multiplies each by a *weight*, adds them up together with a *bias*, and replaces a
 # negative result by 0 (that last part is called *ReLU*). Its name comes from nerve cells, hence *neural network*.
 # Several neurons side by side, all with the same inputs, are a **layer**: a matrix product. A **network** is layers one
-# after the other. JAX's `jnp` is written like NumPy:
+# after the other. The last one usually has no ReLU, so that its answers can be negative. JAX's `jnp` is written like
+# NumPy:
 
 
 # %%
@@ -49,8 +50,8 @@ print(layer(x, weights=jnp.array([[1.0, 0.5, -1.0], [1.0, 0.0, -1.0]]), bias=jnp
 # %% [markdown]
 # The first neuron says 1·1 + 2·1 = 3, the second 1·0.5 + 2·0 = 0.5, the third would say −3 and so says 0.
 #
-# The weights and biases are the network's **parameters**. Nobody writes them down: they start at random, and *training*
-# changes them until the answers are good. This takes two tools.
+# The weights and biases are the network's **parameters**. Nobody writes them down: they start mostly at random, and
+# *training* changes them until the answers are good. This takes two tools.
 #
 # ## A random key
 #
@@ -68,7 +69,9 @@ print("other keys:", jax.random.normal(key_1, 3), jax.random.normal(key_2, 3))
 #
 # Parameters are many arrays of many shapes. JAX takes them all together, in dictionaries, lists and tuples within each
 # other: a *pytree*. `jax.tree.map` does the same with each array. Here is our network: one number in, 64 neurons, one
-# number out.
+# number out. Its weights start at random; those of the last layer are divided by 8 = √64, so that a sum over 64 neurons
+# does not start out too large. The biases of the 64 are spread evenly from −2 to 2, so that they switch on at different
+# places.
 
 # %%
 params = {

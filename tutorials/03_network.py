@@ -151,8 +151,8 @@ print(average_pool_2x2(jnp.ones((1, 7, 7, 1)))[0, :, :, 0])
 #
 # The network is a *stem* (a 7×7 convolution, ReLU, a 3×3 max-pool, which keeps the largest of nine pixels, and a batch
 # norm), four blocks, and a *dense* layer, one matrix product. An image goes in as 224×224×3 and leaves as six numbers.
-# Each stage trades pixels for channels. The stem's convolution and max-pool have stride 2, so 224 → 112 → 56; the last
-# section of this tutorial is about why.
+# Each stage trades pixels for channels. The stem's convolution and max-pool have stride 2, so 224 → 112 → 56; the
+# detective story below is about why.
 
 # %%
 model = nnx.view(ProposedCNN(rngs=nnx.Rngs(0)), use_running_average=True)

@@ -256,9 +256,9 @@ np.testing.assert_allclose(mcc, metrics.matthews_correlation(by_hand))
 
 # %% [markdown]
 # Eight of twelve answers are right, and luck would give $51/12$, about four. "None" every time has 0 above the line and
-# 0 below it; $0/0$ counts as 0. With the paper's 180,180 test slices the product under the root is about $3.5 \cdot
-# 10^{19}$, more than a 64-bit integer holds ($9.2 \cdot 10^{18}$): turn the matrix into floats first, as the package
-# does.
+# 0 below it; $0/0$ counts as 0. With the paper's 180,180 test slices (Table 6) the product under the root is about $3.5
+# \cdot 10^{19}$. A 64-bit integer holds at most $9.2 \cdot 10^{18}$, so turn the matrix into floats first, as the
+# package does.
 #
 # ### Who is tested
 #

@@ -168,6 +168,9 @@ table(
 )
 
 # %% [markdown]
+# On the phantom 72 of the 232 bleeds are called "none". Of the 69 that get a wrong type, 37 go to subarachnoid, which is
+# also what 18 of the healthy slices are called.
+#
 # ## Looking at the mistakes
 #
 # Numbers do not say *why*. Look at the slices. There are three kinds of mistake, and of each here are the three of

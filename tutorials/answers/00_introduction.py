@@ -82,9 +82,9 @@ show(figure, f"The smallest subarachnoid bleed, {row.subarachnoid_mm2:.0f} mm²,
 # loss there. On parts this small chance can outweigh that. It is why a third part, the test part, is held back.
 #
 # In the tutorial's training, on the phantom, the accuracy of the kept epoch is 0.645 on the validation part and 0.628
-# on the test part; the losses, 1.068 and 1.048, are the other way round. The code below asks a smaller training (at
-# most 6 epochs, 200 slices in each of the two parts), so that it takes seconds; there the validation part comes out
-# clearly better.
+# on the test part; the losses, 1.068 and 1.048, are the other way round. The code below then asks a smaller training (6
+# epochs, 200 slices in each of the two parts), so that it takes seconds; there the accuracy is clearly better on the
+# validation part.
 
 # %%
 run = practice_run()
