@@ -41,7 +41,7 @@ from tutorials.common import GIVEN, SMALL, empty_folder, show, start, table, tra
 
 data = start()
 SLICES = 120 if SMALL else 1200  # of the phantom's, to use
-EPOCHS = 1 if SMALL else 4
+EPOCHS = 1 if SMALL else 3
 NETWORKS = printed.NETWORKS if GIVEN else ("proposed", "densenet121")
 if SMALL:
     NETWORKS = ("proposed", "mobilenet")
@@ -181,8 +181,8 @@ table(
 #
 # ## The trainings
 #
-# The paper trains all four with batches of 8, split by image. On the phantom and a laptop there is time for a few
-# hundred steps, **enough to see two networks learn, not enough to rank anything**. Which two? The proposed network, and
+# The paper trains all four with batches of 8, split by image. On the phantom and a laptop there is time for some
+# two hundred steps, **enough to see two networks learn, not enough to rank anything**. Which two? The proposed network, and
 # DenseNet121, the largest of the others. MobileNet and Inception v1 are left out here because they learn too slowly: in
 # so few steps they say little but "none" (a run of 600 steps is in [docs/reproduction.md](../docs/reproduction.md), and
 # `python -m ich_jax.reproduce` makes the full report). In the small setting it is MobileNet instead of DenseNet121,
@@ -251,8 +251,8 @@ for number, not_on_a_phantom in ((3, "difference"), (4, "our ratio"), (5, "diffe
 
 # %% [markdown]
 # Table 4's last column is the median time of an epoch over the proposed network's. On the phantom the minutes differ by
-# more than that, 2.9 against 1.2 for four epochs each: they contain the compiling, which falls into the first epoch and
-# takes long for DenseNet121's many layers. The median leaves it out.
+# more than that, 2.1 against 0.9 for three epochs each: they contain the compiling, which falls into the first epoch and
+# takes long for DenseNet121's many layers. The median leaves it out. At 48×48 an epoch costs the two about the same.
 #
 # In the paper DenseNet121 took 3.77 times as long, and it does have 3.2 times the multiply-adds. But MobileNet, which
 # has the fewest, took twice as long: counted work does not predict time. Ratios of time belong to a machine and a
