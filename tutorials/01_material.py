@@ -210,7 +210,9 @@ print("measured here:", data.title)
 # ## What the split lets through
 #
 # A CT study is a stack of some tens of slices of **one** head. RSNA's file has about 40 for each of its 18,938
-# patients. The paper splits *by image*: each slice is put in a part by itself, so nearly every test slice has
+# patients. The paper says only that half of the images are for training and a quarter each for validation and test.
+# But in Table 1 the quarters of all six classes are exact to the slice. Whole patients would hardly add up like that,
+# so we conclude that it splits *by image*: each slice is put in a part by itself, so nearly every test slice has
 # neighbours, of the same head with the same bleed, in training. A split *by patient* keeps a patient's slices together.
 # `split_by_patient` takes one patient after the other and puts each where the shares of the classes then come out most
 # even (scikit-learn's `StratifiedGroupKFold`).

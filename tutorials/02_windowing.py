@@ -161,8 +161,8 @@ for window in WINDOWS:
 print("the same as ich_jax.paper.windowing.apply_window in all three windows")
 
 # %% [markdown]
-# Three windows of one slice, stacked as red, green and blue, then shrunk to 224×224: that is the paper's Fig. 3, and
-# all that the network will ever see.
+# Three windows of one slice, and the three stacked as red, green and blue: that is the paper's Fig. 3. Here they are
+# drawn shrunk to 224×224, because that is all the network will ever see.
 
 # %%
 show(

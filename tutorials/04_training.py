@@ -2,9 +2,10 @@
 # # 4 · Hiperparametre Seçimleri ve Ayarlar · Hyperparameters and Settings
 #
 # The paper's settings fit in a sentence: Adam with learning rate 1e-5 and "momentum" 0.95 (Adam has no setting of that
-# name; it is read as its β₁), cross-entropy, batches of 32, at most 30 epochs, and stop when the validation loss has
-# not improved for three. This tutorial takes these words one by one. You write the loss, Adam, a training step and
-# early stopping by hand, and check each against the package.
+# name; it is read as its β₁), cross-entropy, batches of 32, at most 30 epochs, and stop when the validation loss rises
+# for three in a row (read here as *has not improved for three*; the end of the tutorial compares the two). This
+# tutorial takes these words one by one. You write the loss, Adam, a training step and early stopping by hand, and check
+# each against the package.
 #
 # - **You will** write the loss, Adam, one step of training and early stopping, and check each against the package.
 # - **You will learn** how a network learns, what the paper's settings do, and what its figures of learning can and
@@ -470,12 +471,12 @@ for momentum in (0.99, 0.9):
 
 # %% [markdown]
 # On the phantom the two hardly differ, and either way the loss is only a little below $\log 6 \approx 1.79$. So here
-# batch norm is not the reason, although with Keras's momentum of 0.99, the paper's and this network's, more than half
-# of each running mean is still its start: this network really knows no more yet. Later, statistics that remember about
-# a hundred steps may lag behind weights that change quickly; `preset("phantom")`, whose epochs have few steps,
-# therefore keeps 0.9. In the paper's 11,262 steps an epoch 0.99 is quick enough. (*Momentum* has three meanings here:
-# the paper's word for β₁, the share that batch norm's running means keep, and the μ of exercise 2. Each says how much
-# of the old value stays.)
+# batch norm is not the reason, although with a momentum of 0.99 more than half of each running mean is still its start:
+# this network really knows no more yet. (0.99 is Keras's default. The paper prints no value, so the package takes that
+# one.) Later, statistics that remember about a hundred steps may lag behind weights that change quickly;
+# `preset("phantom")`, whose epochs have few steps, therefore keeps 0.9. In the paper's 11,262 steps an epoch 0.99 is
+# quick enough. (*Momentum* has three meanings here: the paper's word for β₁, the share that batch norm's running means
+# keep, and the μ of exercise 2. Each says how much of the old value stays.)
 #
 # ## New patients
 #

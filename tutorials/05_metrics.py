@@ -76,6 +76,12 @@ show(
 #
 # (A class that is never called has $P = 0/0$; like scikit-learn, the package counts that as 0.)
 #
+# Two differences from the paper's page. Its (1) is the formula for two classes, $(TP + TN) / (TP + TN + FN + FP)$,
+# where $TN$ are the slices rightly called the other class. With six classes the right answers are those on the
+# diagonal, so (1) is written with them here. For this network that gives the test accuracy of the paper's Table 3,
+# 0.9281. And the letters: the paper writes $M$ for all slices, our $N$, and $L$ for the number of classes. The $M_i$
+# further below are something else, the number of answers "class $i$".
+#
 # *Precision* $P$ asks: when it says "subdural", is it right? *Recall* $R$ asks: of the subdural bleeds, how many were
 # found? $F$ is their harmonic mean: it lies near the smaller of the two, so it is low if either is.
 

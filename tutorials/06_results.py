@@ -1,10 +1,10 @@
 # %% [markdown]
 # # 6 · Bulgular · Results
 #
-# The paper's results begin with one training: the loss and accuracy curves (Figs. 5 and 6) and a table of six numbers
-# (Table 2). Here you run that training, on the phantom or on data of your own, draw the same figures, and set your
-# table beside the paper's. What you learn to read: the curves, the gap between them, and what a confusion matrix tells
-# that no single number does.
+# The paper's results begin with one training: the loss and accuracy curves (Figs. 5 and 6) and a table of three
+# accuracies (Table 2). Here you run that training, on the phantom or on data of your own, draw the same figures, and
+# set your table beside the paper's. What you learn to read: the curves, the gap between them, and what a confusion
+# matrix tells that no single number does.
 #
 # - **You will** train the paper's network once, and draw its figures and tables.
 # - **You will learn** to read learning curves and a confusion matrix, and to look at mistakes.
@@ -105,6 +105,8 @@ show(
 # loss? Accuracy only counts which class came first; the loss also counts how sure a wrong answer was.
 #
 # ## Table 2
+#
+# The paper's Table 2 has only the three accuracies. The three losses below them are printed in its text.
 
 # %%
 table_2 = printed.table_2()
