@@ -81,31 +81,6 @@ def test_all_run_small_and_offline(tmp_path):
     assert [path.name for path in here.iterdir()] == ["out"]
 
 
-@pytest.mark.slow
-@pytest.mark.tutorial
-def test_a_phantom_can_be_shared(tmp_path):
-    """It is used as the tutorials' own, with a phantom's settings, and nothing is written there."""
-    shared, here = tmp_path / "the lab's phantom", tmp_path / "reader"
-    here.mkdir()
-    make_phantom(shared / "kaggle", 110, seed=0)
-    prepare(open_source(shared / "kaggle"), shared / "prepared", size=32)
-    before = _files(shared)
-    code = f"""
-        import runpy, sys
-        from tutorials import common
-        common.ROOT = {str(here)!r}
-        assert not common.GIVEN
-        for source in {[str(ROOT / "tutorials" / name) for name in ("01_material.py", "02_windowing.py")]!r}:
-            sys.argv = [source]
-            runpy.run_path(source, run_name="__main__")
-        """
-    done = _run("-c", inspect.cleandoc(code), ICH_JAX_DATA=str(shared), ICH_JAX_SMALL="1")
-    assert done.returncode == 0, done.stderr
-    assert "PHANTOM" in done.stdout
-    assert _files(shared) == before
-    assert [path.name for path in here.iterdir()] == ["out"]
-
-
 def _files(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
@@ -182,6 +157,31 @@ def test_all_run_on_real_data(common, tmp_path, monkeypatch):
         assert [one for one in captions if one.startswith(name) and "rsna_like" in one], f"{name} names the data"
     for words in ("Table 3. Accuracy, batch 8. rsna_like", "printed", "audited", "measured here"):
         assert words in said["07_comparison"]
+
+
+@pytest.mark.slow
+@pytest.mark.tutorial
+def test_a_phantom_can_be_shared(tmp_path):
+    """It is used as the tutorials' own, with a phantom's settings, and nothing is written there."""
+    shared, here = tmp_path / "the lab's phantom", tmp_path / "reader"
+    here.mkdir()
+    make_phantom(shared / "kaggle", 110, seed=0)
+    prepare(open_source(shared / "kaggle"), shared / "prepared", size=32)
+    before = _files(shared)
+    code = f"""
+        import runpy, sys
+        from tutorials import common
+        common.ROOT = {str(here)!r}
+        assert not common.GIVEN
+        for source in {[str(ROOT / "tutorials" / name) for name in ("01_material.py", "02_windowing.py")]!r}:
+            sys.argv = [source]
+            runpy.run_path(source, run_name="__main__")
+        """
+    done = _run("-c", inspect.cleandoc(code), ICH_JAX_DATA=str(shared), ICH_JAX_SMALL="1")
+    assert done.returncode == 0, done.stderr
+    assert "PHANTOM" in done.stdout
+    assert _files(shared) == before
+    assert [path.name for path in here.iterdir()] == ["out"]
 
 
 def _run_cells(source: Path, drawn: list[str]) -> str:
