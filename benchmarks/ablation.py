@@ -52,6 +52,10 @@ def main(argv: list[str] | None = None) -> dict:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes (default: all cores)")
     parser.add_argument("--json", type=Path, help="folder to write <device>.json into")
     args = parser.parse_args(argv)
+    if min(args.seeds, args.slices, args.workers) < 1:
+        parser.error("--seeds, --slices and --workers must be at least 1")
+    if len({path.name for path in args.sources}) < len(args.sources):
+        raise InputError("two sources have one name; rename a folder, so that the table can tell them apart")
     print(f"trained on PHANTOM slices; {describe_machine()}; never for diagnosis", flush=True)
     _require_same(args.out, {"generator": GENERATOR, "slices": args.slices})
     shifted = args.out / "shifted"

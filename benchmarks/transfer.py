@@ -8,6 +8,7 @@ far other seeds would be off is the standard deviation's matter. Of fewer than F
 """
 
 import argparse
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -83,12 +84,14 @@ def main(argv: list[str] | None = None) -> dict:
 
 
 def _learned_from(runs: list[Run], source: Source) -> int:
-    """How many of the source's slices are in a data set that the networks were trained on, as far as it is still there.
-    Raises nothing: whoever asks about them may have a reason, but is told."""
+    """How many of the source's slices are in a data set that the networks were trained with, as far as that is still
+    there and the same. Whoever asks about them may have a reason, but is told."""
     known = set()
     for path in {run.found.data for run in runs}:
-        if (Path(path) / "prepare.json").exists():
-            known |= set(open_prepared(path).image_ids)
+        with suppress(InputError):  # gone, or damaged since
+            prepared = open_prepared(path)
+            if prepared.fingerprint in {run.found.fingerprint for run in runs}:
+                known |= set(prepared.image_ids)
     return len(known & set(source.members))
 
 

@@ -29,6 +29,8 @@ def test_an_arm_has_its_own_phantom_and_settings_and_nothing_is_done_twice(narro
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
     assert ablation._train(tmp_path, "without pose", 0, 72, 1).settings == settings
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()} == before
+    with pytest.raises(InputError, match="two sources have one name"):
+        ablation.main(["a/x", "b/x", *command])
     with pytest.raises(InputError, match="other settings"):
         ablation.main([*command, "--slices", "73"])
     assert "never for diagnosis" in capsys.readouterr().out

@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from PIL import Image
 from benchmarks import transfer
 from benchmarks.answers import Answers, ask, clip_to_brain_window
 from ich_jax.data.dicom import read_stored
+from ich_jax.data.prepared import open_prepared
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.data.source import open_source
 from ich_jax.paper.early_stopping import EarlyStopping
@@ -31,7 +33,8 @@ def make_run(folder: Path, seed: int = 0, size: int = 32, data: str = "toy") -> 
     """A run whose weights are as they were drawn."""
     settings = Settings(epochs=1, seed=seed)
     slices = {"train": 48, "validation": 24, "test": 24}
-    found = Found(data, "PHANTOM (toy)", True, "abc", size, slices, "cpu")
+    fingerprint = "abc" if data == "toy" else open_prepared(data).fingerprint
+    found = Found(data, "PHANTOM (toy)", True, fingerprint, size, slices, "cpu")
     network = build(settings, found)
     progress = Progress(network.draw(weights_key(settings)), [{"epoch": 1}], EarlyStopping(3).after(1.0))
     folder.mkdir()
@@ -305,6 +308,9 @@ def test_slices_that_a_network_was_trained_with_are_told(runs, tmp_path, capsys)
     write_labels(source / "stage_2_train.csv", {"ID_0003": (), "ID_1": SEVERAL})
     assert transfer.main([str(run), str(source)])["in_the_networks_data"] == 1
     assert "CAUTION: 1 of the source's slices are in the data set" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "prepared")
+    make_prepared(tmp_path / "prepared", count=12)
+    assert transfer.main([str(run), str(source)])["in_the_networks_data"] == 0, "other data in the same place"
 
 
 def test_real_slices(runs, rsna_sample, capsys):

@@ -14,7 +14,7 @@ from ich_jax import evaluate, predict, prepare, train
 from ich_jax.__main__ import COMMANDS
 from ich_jax.plumbing.command import InputError
 from ich_jax.training.config import Found, preset
-from ich_jax.training.outcome import of_a_phantom
+from ich_jax.training.outcome import PHANTOM_SLICES, of_a_phantom
 from tests.make import make_dicom, make_zip
 
 OPTIONS = ["--batch-size", "20", "--learning-rate", "1e-3", "--epochs", "1"]
@@ -204,7 +204,9 @@ def test_from_real_slices_to_predictions(rsna_sample, tmp_path, capsys):
 
 def test_what_is_said_of_networks_that_saw_phantoms_only_was_measured():
     results = Path(__file__).parents[2] / "benchmarks" / "results" / "amd-epyc-2-cores.json"
-    found = json.loads(results.read_text(encoding="utf-8"))["transfer"]
+    measured = json.loads(results.read_text(encoding="utf-8"))
+    found = measured["transfer"]
+    assert measured["leakage"]["slices"] == PHANTOM_SLICES, "of the default phantom"
     auc = found["auc"]["any"]
     low, high = auc["interval_of_mean"]
     said = f"AUC of any {auc['mean']:.3f} (95 % interval {low:.3f} to {high:.3f})"

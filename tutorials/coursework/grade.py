@@ -1,7 +1,10 @@
 """`python -m tutorials.coursework.grade`: points for a folder of one's own, or for a class of submissions.
 
-python -m tutorials.coursework.grade --work my_folder
-python -m tutorials.coursework.grade SUBMISSIONS --out points.csv --seed 4711
+    python -m tutorials.coursework.grade --work my_folder
+    python -m tutorials.coursework.grade SUBMISSIONS --out points.csv --seed 4711
+
+A class's points go into one CSV file, and each student's reasons into a file of their own in the folder beside it,
+points/, which can be handed back: no other student is in it, nor the seed.
 """
 
 import argparse
@@ -24,37 +27,16 @@ from tutorials.coursework.sandbox import USUAL, Bounds, Submission
 
 def main(argv: list[str] | None = None) -> dict:
     parser = argparse.ArgumentParser(
-        prog="python -m tutorials.coursework.grade",
-        description="Points and reasons, for one folder or for a class.",
+        prog="python -m tutorials.coursework.grade", description="Points and reasons, for one folder or for a class."
     )
     parser.add_argument(
-        "folder",
-        type=Path,
-        nargs="?",
-        metavar="SUBMISSIONS",
-        help="a folder with one for each student",
+        "folder", type=Path, nargs="?", metavar="SUBMISSIONS", help="a folder with one for each student"
     )
     parser.add_argument("--work", type=Path, help="a folder of one's own, with windowing.py and the others")
     parser.add_argument("--out", type=Path, help="CSV of a class's points; the reasons go into a folder beside it")
-    parser.add_argument(
-        "--seed",
-        type=int,
-        default=PRACTICE_SEED,
-        help="for the drawn cases (default: for practice)",
-    )
-    parser.add_argument(
-        "--only",
-        nargs="+",
-        choices=ASSIGNMENTS,
-        metavar="NAME",
-        help="(default: what was handed in)",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=float,
-        default=USUAL.seconds,
-        help="an assignment (default: %(default)g)",
-    )
+    parser.add_argument("--seed", type=int, help="for the drawn cases (default for --work: the one for practice)")
+    parser.add_argument("--only", nargs="+", choices=ASSIGNMENTS, metavar="NAME", help="(default: what was handed in)")
+    parser.add_argument("--seconds", type=float, default=USUAL.seconds, help="an assignment (default: %(default)g)")
     parser.add_argument("--memory", type=float, default=4, help="GB a process (default: %(default)g)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="at once (default: all cores)")
     args = parser.parse_args(argv)
@@ -80,13 +62,9 @@ def main(argv: list[str] | None = None) -> dict:
 
 
 def bounds_of(seconds: float, gigabytes: float) -> Bounds:
-    usual = Bounds()
-    return Bounds(
-        min(usual.call_seconds, seconds),
-        min(usual.load_seconds, seconds),
-        seconds,
-        int(gigabytes * 2**30),
-    )
+    """All bounds grow with the seconds for a file: a slow machine is slow at each call."""
+    share = seconds / USUAL.seconds
+    return Bounds(share * USUAL.call_seconds, share * USUAL.load_seconds, seconds, int(gigabytes * 2**30))
 
 
 def handed_in(folders: list[Path]) -> list[str]:
@@ -101,13 +79,7 @@ def handed_in(folders: list[Path]) -> list[str]:
     return names
 
 
-def grade(
-    folder: Path,
-    seed: int,
-    names: list[str],
-    bounds: Bounds = USUAL,
-    closed: tuple[Path, ...] = (),
-) -> dict:
+def grade(folder: Path, seed: int, names: list[str], bounds: Bounds = USUAL, closed: tuple[Path, ...] = ()) -> dict:
     """Mark one student's folder, each assignment in a process of its own.
 
     Returns:

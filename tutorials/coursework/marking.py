@@ -51,10 +51,8 @@ class Ask:
 
     def __call__(self, function: str, *arguments: Any, jit: bool = False) -> Any:
         """The value of one call. Raises Lost if there is none, or if the function did what it may not."""
-        answer = self._functions.call(function, arguments, jit)
         called = f"{_call(function, arguments)}{' under jax.jit' if jit else ''}"
-        if answer.deeds:
-            raise Lost(f"{called}: {' and '.join(answer.deeds)}; that is not allowed")
+        answer = self._allowed(called, self._functions.call(function, arguments, jit))
         if answer.failed:
             own = answer.raised and answer.raised != "NotImplementedError"
             raise Lost(f"{called}: {answer.failed}" if own else answer.failed)
@@ -94,9 +92,7 @@ class Ask:
 
     def expect_error(self, kinds: tuple[str, ...], function: str, *arguments: Any) -> None:
         """Raises Lost unless the call raises one of these exceptions, such as ("ValueError",)."""
-        answer = self._functions.call(function, arguments)
-        if answer.deeds:
-            self(function, *arguments)
+        answer = self._allowed(_call(function, arguments), self._functions.call(function, arguments))
         if set(answer.kinds) & set(kinds):
             return
         wanted = " or ".join(kinds)
@@ -106,6 +102,13 @@ class Ask:
                 f"{_call(function, arguments)} must raise {wanted}, not {answer.failed}" if own else answer.failed
             )
         raise Lost(f"{_call(function, arguments)} must raise {wanted}, and gives {_short(answer.value)}")
+
+    @staticmethod
+    def _allowed(called: str, answer: Answer) -> Answer:
+        """Raises Lost if the function did what it may not, whatever it gave."""
+        if answer.deeds:
+            raise Lost(f"{called}: {' and '.join(answer.deeds)}; that is not allowed")
+        return answer
 
 
 class Check(NamedTuple):

@@ -28,17 +28,7 @@ REFERENCE = HERE / "reference"
 PACKAGE = Path(ich_jax.__file__).resolve().parent
 LARGEST_FILE = 2**20  # bytes of one .py file
 # Beside ich_jax: libraries in which an assignment is a single call.
-FORBIDDEN = (
-    "ich_jax",
-    "tutorials",
-    "flax",
-    "keras",
-    "optax",
-    "pydicom",
-    "sklearn",
-    "tensorflow",
-    "torch",
-)
+FORBIDDEN = ("ich_jax", "tutorials", "flax", "keras", "optax", "pydicom", "sklearn", "tensorflow", "torch")
 
 
 class Bounds(NamedTuple):

@@ -15,9 +15,9 @@ from ich_jax.plumbing.files import claim
 from tests.tutorials.coursework.hostile import GOOD, hostile
 from tutorials.coursework import check
 from tutorials.coursework.assignments import ASSIGNMENTS
-from tutorials.coursework.grade import grade, grade_class, main
+from tutorials.coursework.grade import bounds_of, grade, grade_class, main
 from tutorials.coursework.marking import Here
-from tutorials.coursework.sandbox import HERE, Bounds
+from tutorials.coursework.sandbox import HERE, USUAL, Bounds
 
 ROOT = HERE.parent.parent
 QUICK = Bounds(call_seconds=1.5, load_seconds=3, seconds=8)
@@ -83,6 +83,9 @@ def test_what_is_handed_in_wrongly_is_told_and_two_graders_do_not_mix(tmp_path, 
     assert "seed" not in "".join(reasons.values()), "they can be handed back"
     with claim(out.parent / "points"), pytest.raises(InputError, match="points"):
         main([*command, str(out)])
+    with pytest.raises(SystemExit):
+        main([command[0], "--out", str(out)])
+    assert "a class needs --seed" in capsys.readouterr().err
     (tmp_path / "x.csv").mkdir()
     with pytest.raises(InputError, match="is a folder"):
         main([*command, str(tmp_path / "x.csv")])
@@ -140,6 +143,11 @@ def test_an_empty_folder_is_one_line(tmp_path, argument):
     )
     with pytest.raises(InputError, match=str(tmp_path)):
         main(words)
+
+
+def test_a_slow_machine_can_be_given_more_time():
+    assert bounds_of(USUAL.seconds, USUAL.memory / 2**30) == USUAL
+    assert bounds_of(3 * USUAL.seconds, 4).call_seconds == 3 * USUAL.call_seconds
 
 
 def test_check_in_a_notebook(capsys):
