@@ -286,13 +286,14 @@ def _short(value: Any) -> str:
 
 
 def as_numbers(results: list[Result]) -> dict:
-    """For JSON: {"points", "of", "functions": {name: {"points", "of", "lost": [{"points", "check", "reason"}]}}}."""
+    """For JSON: {"points", "of", "functions": {name: {"points", "of", "lost": […]}}}; of each lost check "points",
+    "part", "check" and "reason"."""
     functions: dict[str, dict] = {}
     for check, reason in results:
         own = functions.setdefault(check.function, {"points": 0, "of": 0, "lost": []})
         own["of"] += check.points
         if reason:
-            own["lost"].append({"points": check.points, "check": check.what, "reason": reason})
+            own["lost"].append({"points": check.points, "part": check.part, "check": check.what, "reason": reason})
         else:
             own["points"] += check.points
     total = {key: sum(own[key] for own in functions.values()) for key in ("points", "of")}
