@@ -152,4 +152,4 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
-    run_command(main, "stopped; the reasons of those who were marked are kept, the same command marks all of them again")
+    run_command(main, "stopped; the reasons of those who were marked are kept, the same command marks all again")
