@@ -78,7 +78,7 @@ def test_two_hosts_learn_as_one_device_also_when_each_is_killed_once(toy, alone,
     out, more = tmp_path / "out", []
     for epoch, killed in enumerate((1, 0), start=1):
         hosts = start_two(toy, out, *more)
-        while not hosts[0].stdout.readline().startswith(f"epoch  {epoch}"):
+        while f"epoch  {epoch}" not in hosts[0].stdout.readline():
             assert [host.poll() for host in hosts] == [None, None]
         hosts[killed].send_signal(signal.SIGKILL)
         _, said = hosts[1 - killed].communicate(timeout=120)
@@ -90,7 +90,8 @@ def test_two_hosts_learn_as_one_device_also_when_each_is_killed_once(toy, alone,
     assert [code for _, _, code in done] == [0, 0], done
     assert "on 2 hosts" in done[0][0]
     assert "going on after epoch" in done[0][0]
-    assert not [line for line in done[1][0].splitlines() if not line.startswith("[Gloo]")], "the first one speaks"
+    # Not line by line: threads of [Gloo], which connects the two, write into each other's lines.
+    assert not [word for word in ("epoch", "best", "test", "on 2 hosts") if word in done[1][0]], "the first one speaks"
     np.testing.assert_allclose(history(out), alone, atol=1e-4)
     assert not (out / ".lock").exists()
 
