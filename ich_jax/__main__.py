@@ -8,6 +8,7 @@ COMMANDS = {
     "train": "prepared folder → a trained network with curves, confusion matrix and metrics",
     "evaluate": "metrics, confusion matrix and figures of a finished run",
     "predict": "six class probabilities for DICOM files",
+    "view": "slices as one HTML page, with windows to drag and what a network says",
     "models": "what each layer of a network puts out, holds and costs",
     "audit": "the paper's tables, recomputed from its own confusion matrices",
     "reproduce": "the paper's five trainings, and its tables and figures beside ours",

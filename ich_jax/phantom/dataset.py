@@ -70,7 +70,7 @@ def make_phantom(
     job = json.dumps(settings | {"code": _code_hash()})
     with claim(out):
         if (out / DONE).exists():
-            if _settings_of(out) != settings:
+            if settings_of(out) != settings:
                 raise InputError(f"{out}: holds a phantom with other settings; choose another --out")
             return read_truth(out)
         if not (out / JOURNAL).exists():
@@ -105,7 +105,7 @@ def _make(out: Path, journal: Journal, settings: dict, workers: int) -> list[Tru
     return rows
 
 
-def _settings_of(folder: Path) -> dict:
+def settings_of(folder: Path) -> dict:
     """Raises InputError if a phantom that is there was made by another version of the generator."""
     settings = read_json(folder / DONE).get("settings")
     version = settings.get("generator", 1) if isinstance(settings, dict) else 1
@@ -194,7 +194,7 @@ def phantom_data(folder: Path = DEFAULT_FOLDER) -> Path:
     Raises InputError if what is there was made by another version of the generator.
     """
     if (folder / "kaggle" / DONE).exists():
-        _settings_of(folder / "kaggle")
+        settings_of(folder / "kaggle")
     if not (folder / "prepared" / "prepare.json").exists():
         size = DEFAULT["slices"] * SLICE_BYTES / 1e9
         print(f"no --data given: making a PHANTOM, {DEFAULT['slices']} synthetic slices ({size:.1f} GB), in {folder}")

@@ -17,6 +17,7 @@ from ich_jax.paper.steps import TrainState
 from ich_jax.plumbing.parallel import map_ahead
 from ich_jax.training.batches import evaluation_batches
 from ich_jax.training.network import Network
+from ich_jax.training.series import place_of
 
 BATCH = 32  # slices at a time, whatever the training's batch size: evaluation does not depend on it
 FILES = 16
@@ -47,8 +48,7 @@ def predict(
 ) -> Iterator[dict]:
     """One answer a file, in order: {"file", "series", "position_mm", "predicted", "probabilities": {class: p}}.
 
-    The series is its UID, or the study's or the folder if the file has none; the position, along the normal of the
-    image, may be None. A file without an answer has {"file", "error"}, or {"file", "left_out"} if it is no axial CT
+    The first three are `series.place_of`. A file without an answer has {"file", "error"}, or {"file", "left_out"} if it is no axial CT
     slice. `repair`: undo the 12-bit wrap-around where it is seen.
     """
 
@@ -79,6 +79,4 @@ def _read(file: Member, size: int, repair: bool) -> tuple[dict, np.ndarray | Non
         return {"file": str(file), "left_out": error.reason}, None
     except SliceError as error:
         return {"file": str(file), "error": error.reason}, None
-    series = raw.series_id or raw.study_id or str(file).rpartition("/")[0] or "."
-    known = {"file": str(file), "series": series, "position_mm": raw.along_normal}
-    return known, slice_to_image(raw, size, repair)
+    return place_of(file, raw), slice_to_image(raw, size, repair)

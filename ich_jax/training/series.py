@@ -4,18 +4,27 @@ The highest probability of many slices is no probability of the scan: the more s
 called wrongly (docs/phantom.md has a measurement).
 """
 
+from ich_jax.data.dicom import StoredSlice
+from ich_jax.data.find import Member
 from ich_jax.paper.printed import CLASSES, TYPES
 
 MOST_SUSPICIOUS = 3
 
 
+def place_of(file: Member, raw: StoredSlice) -> dict:
+    """{"file", "series", "position_mm"} of a slice. The series is its UID, or the study's or the folder if the file has
+    none; the position, along the normal of the image, may be None."""
+    series = raw.series_id or raw.study_id or str(file).rpartition("/")[0] or "."
+    return {"file": str(file), "series": series, "position_mm": raw.along_normal}
+
+
 def by_series(answers: list[dict]) -> list[list[dict]]:
-    """The answers of `inference.predict` that have probabilities, series by series, each from one end of the body to
-    the other: along the normal of its images, whatever files and instances are called. Slices that do not tell where
+    """Those with a `place_of`, such as the answers of `inference.predict` that have probabilities, series by series,
+    each from one end of the body to the other: along the normal of its images, whatever files and instances are called. Slices that do not tell where
     they are come last, as they came."""
     found: dict[str, list[dict]] = {}
     for answer in answers:
-        if "probabilities" in answer:
+        if "series" in answer:
             found.setdefault(answer["series"], []).append(answer)
     return [sorted(slices, key=_place) for slices in found.values()]
 
