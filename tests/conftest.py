@@ -1,5 +1,6 @@
 """What the tests share. The real slices come from the folder that ICH_JAX_RSNA_SAMPLE names; without it their tests
-are skipped and say so (continuous integration always sets it).
+are skipped and say so (continuous integration always sets it). So are those in a browser where there is no Chromium,
+unless ICH_JAX_CHROMIUM says where it is.
 
 Each test runs in an empty folder of its own, so none depends on what the checkout holds. Compiled programs are kept for
 the length of a test run, for all its processes: many tests train the same small network.
@@ -8,6 +9,8 @@ the length of a test run, for all its processes: many tests train the same small
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,6 +74,46 @@ def rsna_sample() -> Path:
 @pytest.fixture(scope="session")
 def rsna_files(rsna_sample) -> list[Path]:
     return sorted(rsna_sample.glob("stage_2_train/*.dcm"))
+
+
+@pytest.fixture(scope="session")
+def browse() -> Iterator[Callable]:
+    """`browse(file, look, **options)` opens a file from disk in Chromium and returns `look(page)`; the options are those
+    of Playwright's `new_page`. It fails if the page writes anything to the console, or asks for any other file.
+
+    In a thread of its own: Playwright keeps an event loop running, and Orbax cannot start one beside it.
+    """
+    named = os.environ.get("ICH_JAX_CHROMIUM")
+    path = named or shutil.which("chromium") or shutil.which("chromium-browser")
+    if not path:
+        pytest.skip("needs Chromium (Debian: apt-get install chromium), or ICH_JAX_CHROMIUM with its path")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright, see requirements-dev.txt")
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        playwright = thread.submit(lambda: sync_api.sync_playwright().start()).result()
+        browser = thread.submit(
+            lambda: playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=120_000)
+        ).result()
+
+        def visit(file: Path, look: Callable, **options) -> object:
+            said = []
+            page = browser.new_page(**({"viewport": {"width": 1400, "height": 900}} | options))
+            page.set_default_timeout(120_000)
+            page.on("console", lambda message: said.append(message.text))
+            page.on("pageerror", lambda error: said.append(str(error)))
+            page.on("request", lambda request: said.append(request.url))
+            try:
+                page.goto(file.resolve().as_uri())
+                if options.get("java_script_enabled", True):
+                    page.wait_for_function("document.getElementById('picture').dataset.shows")
+                found = look(page)
+            finally:
+                page.close()
+            assert said == [file.resolve().as_uri()]
+            return found
+
+        yield lambda *arguments, **options: thread.submit(visit, *arguments, **options).result()
+        thread.submit(browser.close).result()
+        thread.submit(playwright.stop).result()
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,7 @@ function render(window, name = state.name, order = state.order) {
 
 function put(canvas, side, red, green = red, blue = red) {
   canvas.width = canvas.height = side;
+  canvas.classList.toggle("coarse", state.order !== "stored");
   const image = new ImageData(side, side);
   const bytes = image.data;
   for (let k = 0; k < red.length; k++) {
@@ -184,7 +185,7 @@ function plot(pen, [left, top, right, bottom], [low, high], rise, step) {
   const [black, white] = [state.window[0] - state.window[1] / 2, state.window[0] + state.window[1] / 2];
   const columns = Math.min(high - low, Math.floor(right - left));
   const bars = new Float64Array(columns);
-  for (let hu = low; hu < high; hu++) bars[Math.floor(((hu - low) / (high - low)) * columns)] += shown.counts[hu - SCALE[0]];
+  for (let hu = low; hu < high; hu++) bars[Math.floor(((hu - low) * columns) / (high - low))] += shown.counts[hu - SCALE[0]];
   bars.forEach((count, k) => { bars[k] = rise(count); });
   const most = Math.max(1, ...bars);
   pen.save();
@@ -234,17 +235,17 @@ function drawDifference() {
   const changed = sizes.reduce((sum, size) => sum + (size > 0), 0);
   const mean = sizes.reduce((sum, size) => sum + size, 0) / sizes.length;
   const channels = [0, 1, 2].map(() => new Uint8Array(steps.length));
-  steps.forEach((step, k) => { // white where equal; the stronger the colour, the nearer to the largest
-    const strength = Math.abs(step) / Math.max(most, 1);
-    const full = step > 0 ? [200, 90, 10] : [20, 95, 175];
-    full.forEach((end, channel) => { channels[channel][k] = 255 - strength * (255 - end); });
+  steps.forEach((step, k) => { // black where equal; the brighter, the nearer to the largest
+    const strength = step && 0.2 + (0.8 * Math.abs(step)) / most;
+    const full = step > 0 ? [255, 160, 60] : [90, 175, 255];
+    full.forEach((end, channel) => { channels[channel][k] = strength * end; });
   });
   put($("difference"), side, ...channels);
   const here = other in NAMES ? NAMES : ORDERS;
   const own = other in NAMES ? state.name : state.order;
   $("difference-text").textContent = other === own ? "That is the same; choose another." :
     `${here[own]} minus ${here[other]}: at most ${most} grey level${most === 1 ? "" : "s"}, ${mean.toFixed(2)} on average; ` +
-    `${((100 * changed) / sizes.length).toFixed(1)} % of the pixels differ. Orange is brighter, blue darker.`;
+    `${((100 * changed) / sizes.length).toFixed(1)} % of the pixels differ. Orange: the first is brighter; blue: darker.`;
 }
 
 function drawStrip() {
@@ -334,6 +335,7 @@ function tellTruth() {
   const areas = truth ? Object.entries(truth.mm2).map(([kind, area]) => `${kind}, ${number(area)} mm²`) : [];
   const known = truth ? areas.join("; ") || "no hemorrhage" : "not known for this slice";
   $("truth-text").textContent = state.truth ? `${known}${shown.blood ? " (outlined)" : ""}` : "";
+  $("strip-truth").hidden = !state.truth;
 }
 
 function tellAnswers() {
