@@ -104,7 +104,7 @@ def browse() -> Iterator[Callable]:
             try:
                 page.goto(file.resolve().as_uri())
                 if options.get("java_script_enabled", True):
-                    page.wait_for_function("document.getElementById('picture').dataset.shows")
+                    page.wait_for_selector("#picture[data-shows]")
                 found = look(page)
             finally:
                 page.close()

@@ -60,3 +60,16 @@ def pictures(page, cases: list[Case], canvas: str = "#picture") -> list[np.ndarr
         np.stack([np.frombuffer(base64.b64decode(one), np.uint8).reshape(side, side) for one in channels], axis=-1)
         for side, channels in found
     ]
+
+
+def until(page, condition: str) -> dict:
+    """Wait until a condition on `shows`, what is on the canvas, holds, and return that. (Playwright's own waiting for
+    conditions needs `eval`, which the page forbids.)"""
+    return page.evaluate(
+        f"""async () => {{
+            const shows = () => JSON.parse(document.getElementById("picture").dataset.shows);
+            const holds = (shows) => {condition};
+            while (!holds(shows())) await new Promise(requestAnimationFrame);
+            return shows();
+        }}"""
+    )

@@ -16,7 +16,7 @@ from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.windowing import WINDOWS, apply_window, hu_to_rgb
 from ich_jax.show import viewer
 from ich_jax.show.viewer import PRESETS, Answering, Shown, pack_bytes, pack_stored, write_page
-from tests.show.in_browser import Case, pictures
+from tests.show.in_browser import Case, pictures, until
 
 PLAIN = Encoding(signed=True, bits_stored=16, slope=1.0, intercept=0.0, inverted=False)
 EVERY_PATTERN = np.arange(65536, dtype=np.uint16).reshape(256, 256)
@@ -194,15 +194,12 @@ def test_resized_before_and_after_the_window_as_pillow_does(browse, tmp_path, sh
 
 def test_keys_lead_through_slices_windows_and_pixels(browse, page):
     def look(page):
-        seen = {}
-
         def press(*keys):
             page.locator("#picture").focus()
             for key in keys:
                 page.keyboard.press(key)
             page.evaluate("() => new Promise((next) => setTimeout(() => requestAnimationFrame(next), 100))")
-            seen[keys] = json.loads(page.get_attribute("#picture", "data-shows"))
-            return seen[keys]
+            return until(page, "true")
 
         assert press("ArrowDown", "ArrowDown")["index"] == 2
         assert press("ArrowUp")["index"] == 1
@@ -245,10 +242,9 @@ def test_drag_wheel_and_pointer(browse, page):
         page.mouse.down()
         page.mouse.move(x + 100, y - 50, steps=3)
         page.mouse.up()
-        page.wait_for_function("JSON.parse(document.getElementById('picture').dataset.shows).width > 80")
-        dragged = json.loads(page.get_attribute("#picture", "data-shows"))
+        dragged = until(page, "shows.width === 132")
         page.mouse.wheel(0, 120)
-        page.wait_for_function("JSON.parse(document.getElementById('picture').dataset.shows).index === 3")
+        until(page, "shows.index === 3")
         return probe, dragged
 
     probe, dragged = browse(page, look)
@@ -264,7 +260,7 @@ def test_what_is_no_number_changes_nothing(browse, page):
             assert page.get_attribute("#width", "aria-invalid") == "true", text
         page.locator("#width").blur()
         page.wait_for_timeout(100)
-        return page.input_value("#width"), json.loads(page.get_attribute("#picture", "data-shows"))["width"]
+        return page.input_value("#width"), until(page, "true")["width"]
 
     assert browse(page, look) == ("80", 80)
 
@@ -272,7 +268,7 @@ def test_what_is_no_number_changes_nothing(browse, page):
 def test_the_network_and_the_truth(browse, page):
     def look(page):
         page.fill("#slice", "3")
-        page.wait_for_function("JSON.parse(document.getElementById('picture').dataset.shows).index === 3")
+        until(page, "shows.index === 3")
         bars, hidden = page.locator("#bars").inner_text(), page.text_content("#truth-text")
         blank = page.evaluate("document.getElementById('overlay').toDataURL()")
         page.check("#show-truth")

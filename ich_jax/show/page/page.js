@@ -41,7 +41,7 @@ async function unpackSlice(index) {
   const counts = new Uint32Array(SCALE[1] - SCALE[0]);
   for (const value of hu) counts[between(Math.round(value) - SCALE[0], 0, counts.length - 1)]++;
   return {
-    hu, side, patterns, counts,
+    index, hu, side, patterns, counts,
     saliency: saliency && (await inflate($(`saliency-${index}`).textContent)),
     blood: blood && (await inflate($(`blood-${index}`).textContent)),
   };
@@ -92,7 +92,7 @@ function put(canvas, side, red, green = red, blue = red) {
     bytes[4 * k + 2] = blue[k];
     bytes[4 * k + 3] = 255;
   }
-  canvas.getContext("2d").putImageData(image, 0, 0);
+  canvas.getContext("2d", { willReadFrequently: true }).putImageData(image, 0, 0); // kept in plain memory
 }
 
 // A canvas as sharp as the screen, in units of CSS pixels.
@@ -114,7 +114,8 @@ function drawPicture() {
   drawHistogram();
   drawDifference();
   tell();
-  const { index, window, name, order } = state; // for whoever wants to know what is on the canvas
+  const { window, name, order } = state; // for whoever wants to know what is on the canvas
+  const { index } = shown; // not state.index, where the reader wants to go and may not be yet
   $("picture").dataset.shows = JSON.stringify({ index, level: window[0], width: window[1], name, order });
 }
 
@@ -277,7 +278,7 @@ function drawStrip() {
   });
   pen.strokeStyle = colour("ink");
   pen.lineWidth = 2;
-  pen.strokeRect(left + state.index * wide - 0.5, 1, Math.max(wide, 3), height - 2);
+  pen.strokeRect(left + shown.index * wide - 0.5, 1, Math.max(wide, 3), height - 2);
 }
 
 function stripScale(width) {
@@ -288,7 +289,7 @@ function stripScale(width) {
 // ---- words
 
 function tell() {
-  const { series, number: place, of, mm, phantom } = DATA.slices[state.index];
+  const { series, number: place, of, mm, phantom } = DATA.slices[shown.index];
   const [level, width] = state.window;
   const whole = DATA.slices.at(-1).series;
   const words = [`Slice ${place} of ${of}`];
@@ -316,7 +317,7 @@ function tell() {
 function tellProbe() {
   if (!state.probe) return;
   const [x, y] = state.probe;
-  const { rows, columns, encoding } = DATA.slices[state.index];
+  const { rows, columns, encoding } = DATA.slices[shown.index];
   const [row, column] = [y - ((shown.side - rows) >> 1), x - ((shown.side - columns) >> 1)];
   const hu = `${trimmed(shown.hu[y * shown.side + x])} HU`;
   const scale = Math.sqrt(state.grey.length) / shown.side;
@@ -330,7 +331,7 @@ function tellProbe() {
 }
 
 function tellTruth() {
-  const { truth } = DATA.slices[state.index];
+  const { truth } = DATA.slices[shown.index];
   $("truth").hidden = !DATA.slices.some((one) => one.truth);
   const areas = truth ? Object.entries(truth.mm2).map(([kind, area]) => `${kind}, ${number(area)} mm²`) : [];
   const known = truth ? areas.join("; ") || "no hemorrhage" : "not known for this slice";
@@ -340,7 +341,7 @@ function tellTruth() {
 
 function tellAnswers() {
   if (!DATA.network) return;
-  const { probabilities, truth } = DATA.slices[state.index];
+  const { probabilities, truth } = DATA.slices[shown.index];
   const most = Math.max(...probabilities);
   $("bars").replaceChildren(...DATA.classes.flatMap((name, k) => {
     const label = element("span", name);
