@@ -1,7 +1,6 @@
 """DICOM slices → the page that shows them, with a network's answers and a phantom's truth beside them."""
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial

@@ -228,7 +228,18 @@ def test_tab_reaches_everything(browse, page):
             reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
         return reached
 
-    wanted = {"picture", "slice", "show-truth", "level", "width", "brain", "full range", "saliency", "function", "order"}
+    wanted = {
+        "picture",
+        "slice",
+        "show-truth",
+        "level",
+        "width",
+        "brain",
+        "full range",
+        "saliency",
+        "function",
+        "order",
+    }
     assert wanted <= set(browse(page, look))
 
 
@@ -281,7 +292,9 @@ def test_the_network_and_the_truth(browse, page):
         return bars.split(), hidden, page.text_content("#truth-text"), page.locator("#bars .true").all_text_contents()
 
     bars, hidden, told, marked = browse(page, look)
-    assert bars == [word for name, share in zip(CLASSES, scan()[3].probabilities, strict=True) for word in (name, f"{share:.3f}")]
+    assert bars == [
+        word for name, share in zip(CLASSES, scan()[3].probabilities, strict=True) for word in (name, f"{share:.3f}")
+    ]
     assert (hidden, told, marked) == ("", "subdural, 321 mm² (outlined)", ["subdural"])
 
 
@@ -334,7 +347,9 @@ def test_any_width_light_or_dark(browse, page, width, scheme):
 def _luminance(colour: str) -> float:
     """Relative, of an rgb(…)."""
     shares = np.array([int(part) for part in re.findall(r"\d+", colour)][:3]) / 255
-    return float(np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722])
+    return float(
+        np.where(shares <= 0.04045, shares / 12.92, ((shares + 0.055) / 1.055) ** 2.4) @ [0.2126, 0.7152, 0.0722]
+    )
 
 
 def test_without_javascript_it_says_so(browse, page):
@@ -344,20 +359,27 @@ def test_without_javascript_it_says_so(browse, page):
     assert "Not for diagnosis" in text
 
 
-def test_the_browser_lets_nothing_out(browse, page):
-    def look(page):
-        return page.evaluate("""async () => {
-            const refused = [];
-            addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
-            const script = document.createElement("script");
-            script.textContent = "globalThis.entered = true";
-            document.body.append(script);
-            await new Promise((next) => setTimeout(next, 100));
-            return [refused, globalThis.entered ?? false];
-        }""")
+def test_a_script_that_is_not_its_own_does_not_run(browse, page):
+    seen = []
 
-    with pytest.raises(AssertionError, match="Content Security Policy"):  # Chromium writes what it refuses to the console
+    def look(page):
+        seen.append(
+            page.evaluate("""async () => {
+                const refused = [];
+                addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+                const script = document.createElement("script");
+                script.textContent = "globalThis.entered = true";
+                document.body.append(script);
+                const image = new Image();
+                image.src = "other.png";
+                await new Promise((next) => setTimeout(next, 200));
+                return [refused.sort(), globalThis.entered ?? false];
+            }""")
+        )
+
+    with pytest.raises(AssertionError, match="Content Security Policy"):  # Chromium says so in the console
         browse(page, look)
+    assert seen == [[["img-src", "script-src-elem"], False]]
 
 
 def test_a_damaged_slice_is_told(browse, tmp_path):

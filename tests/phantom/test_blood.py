@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from ich_jax.phantom.blood import blood_of, patients_of
+from ich_jax.phantom.dataset import make_phantom
+from ich_jax.phantom.scanner import USUAL_SHAPE
+from ich_jax.plumbing.command import InputError
+
+
+@pytest.mark.slow
+def test_its_area_is_that_of_the_truth(tmp_path):
+    rows = {row.image_id: row for row in make_phantom(tmp_path, 12, seed=3)}
+    compared = 0
+    for patient in patients_of(tmp_path):
+        for planned in patient.slices:
+            row = rows[planned.image_id]
+            told = sum(getattr(row, f"{kind}_mm2") for kind in row.kinds)
+            if compared < 2 or not told:
+                spacing = patient.scanner.spacing_mm * max(USUAL_SHAPE) / max(planned.shape)
+                area = blood_of(patient, planned).sum() * spacing**2
+                assert area == pytest.approx(told, rel=0.25, abs=15)
+                compared += told > 0
+    assert compared == 2
+
+
+def test_what_is_no_phantom_is_refused(tmp_path):
+    with pytest.raises(InputError, match="has no phantom.json, so it is no finished phantom"):
+        patients_of(tmp_path)
+
+
+def test_where_nothing_bleeds_there_is_no_blood():
+    from dataclasses import replace
+
+    from ich_jax.phantom.patients import plan
+
+    (patient,) = plan(3, 0, "teaching")
+    assert not np.any(blood_of(replace(patient, bleeds=()), patient.slices[1]))
