@@ -1,4 +1,4 @@
-"""`python -m ich_jax.view FILE… --out PAGE.html`: slices as one HTML file, with windows to drag (paper: Veri Ön İşleme)."""
+"""`python -m ich_jax.view FILE… --out PAGE.html`: slices as one HTML file (paper: Veri Ön İşleme)."""
 
 import argparse
 import sys

@@ -48,8 +48,8 @@ def predict(
 ) -> Iterator[dict]:
     """One answer a file, in order: {"file", "series", "position_mm", "predicted", "probabilities": {class: p}}.
 
-    The first three are `series.place_of`. A file without an answer has {"file", "error"}, or {"file", "left_out"} if it is no axial CT
-    slice. `repair`: undo the 12-bit wrap-around where it is seen.
+    The first three are `series.place_of`. A file without an answer has {"file", "error"}, or {"file", "left_out"} if it
+    is no axial CT slice. `repair`: undo the 12-bit wrap-around where it is seen.
     """
 
     def read(part: Iterable[Member]) -> list[tuple[dict, np.ndarray | None]]:

@@ -20,8 +20,8 @@ def place_of(file: Member, raw: StoredSlice) -> dict:
 
 def by_series(answers: list[dict]) -> list[list[dict]]:
     """Those with a `place_of`, such as the answers of `inference.predict` that have probabilities, series by series,
-    each from one end of the body to the other: along the normal of its images, whatever files and instances are called. Slices that do not tell where
-    they are come last, as they came."""
+    each from one end of the body to the other: along the normal of its images, whatever files and instances are called.
+    Slices that do not tell where they are come last, as they came."""
     found: dict[str, list[dict]] = {}
     for answer in answers:
         if "series" in answer:
