@@ -78,8 +78,8 @@ def rsna_files(rsna_sample) -> list[Path]:
 
 @pytest.fixture(scope="session")
 def browse() -> Iterator[Callable]:
-    """`browse(file, look, **options)` opens a file from disk in Chromium and returns `look(page)`; the options are those
-    of Playwright's `new_page`. It fails if the page writes anything to the console, or asks for any other file.
+    """`browse(file, look, **options)` opens a file from disk in Chromium and returns `look(page)`; the options are
+    those of Playwright's `new_page`. It fails if the page writes anything to the console, or asks for any other file.
 
     In a thread of its own: Playwright keeps an event loop running, and Orbax cannot start one beside it.
     """

@@ -287,11 +287,9 @@ def test_real_slices_in_a_browser(browse, rsna_sample, tmp_path):
     cases = [Case(index, order=order) for order in orders for index in range(len(ordered))]
 
     def look(page):
-        return [found for case in cases for found in pictures(page, [case], ".panels canvas")], page.inner_text(
-            "header"
-        )
+        return page.inner_text("header"), [pictures(page, [case], ".panels canvas")[0] for case in cases]
 
-    found, banner = browse(page, look)
+    banner, found = browse(page, look)
     assert "PHANTOM" not in banner
     for case, image in zip(cases, found, strict=True):
         raw = read_member(ordered[case.index])

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ich_jax.phantom.blood import blood_of, patients_of
 from ich_jax.phantom.dataset import make_phantom
+from ich_jax.phantom.patients import plan
 from ich_jax.phantom.scanner import USUAL_SHAPE
 from ich_jax.plumbing.command import InputError
 
@@ -24,14 +27,10 @@ def test_its_area_is_that_of_the_truth(tmp_path):
 
 
 def test_what_is_no_phantom_is_refused(tmp_path):
-    with pytest.raises(InputError, match="has no phantom.json, so it is no finished phantom"):
+    with pytest.raises(InputError, match=r"has no phantom\.json, so it is no finished phantom"):
         patients_of(tmp_path)
 
 
 def test_where_nothing_bleeds_there_is_no_blood():
-    from dataclasses import replace
-
-    from ich_jax.phantom.patients import plan
-
     (patient,) = plan(3, 0, "teaching")
     assert not np.any(blood_of(replace(patient, bleeds=()), patient.slices[1]))

@@ -30,8 +30,12 @@ async ({canvas, cases}) => {
     do await new Promise(requestAnimationFrame); while (!there());
     const seen = document.querySelectorAll(canvas)[canvas === "#picture" ? 0 : 3];
     const { data } = seen.getContext("2d").getImageData(0, 0, seen.width, seen.height);
-    const channels = [0, 1, 2].map((channel) => data.filter((_, k) => k % 4 === channel));
-    if (data.some((value, k) => k % 4 === 3 && value !== 255)) throw new Error("not opaque");
+    const channels = [0, 1, 2, 3].map((channel) => {
+      const bytes = new Uint8Array(data.length / 4);
+      for (let k = 0; k < bytes.length; k++) bytes[k] = data[4 * k + channel];
+      return bytes;
+    });
+    if (channels.pop().some((opacity) => opacity !== 255)) throw new Error("not opaque");
     found.push([seen.width, channels.map((bytes) => {
       let text = "";
       for (let k = 0; k < bytes.length; k += 8192) text += String.fromCharCode(...bytes.subarray(k, k + 8192));
@@ -54,7 +58,7 @@ class Case(NamedTuple):
 
 
 def pictures(page, cases: list[Case], canvas: str = "#picture") -> list[np.ndarray]:
-    """Of each case what is on the canvas, (side, side, 3) uint8; for the stack of windows `canvas` is ".panels canvas"."""
+    """Of each case what is on the canvas, (side, side, 3) uint8: "#picture", or ".panels canvas" for the stack."""
     found = page.evaluate(READ, {"canvas": canvas, "cases": [case._asdict() for case in cases]})
     return [
         np.stack([np.frombuffer(base64.b64decode(one), np.uint8).reshape(side, side) for one in channels], axis=-1)

@@ -110,7 +110,7 @@ def test_it_is_written_whole_or_not_at_all(page):
         with pytest.raises(KeyboardInterrupt):
             viewer.write_whole(file, lambda out: [out.write(one.pixels) for one in stopped()])
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_page(page, scan(2)[:1] + [scan(1)[0]._replace(mm=float("nan"))])
+        write_page(page, [*scan(2)[:1], scan(1)[0]._replace(mm=float("nan"))])
     assert [path.name for path in page.parent.iterdir()] == ["page.html"]
     assert page.read_bytes() == before
 
@@ -330,7 +330,8 @@ def test_any_width_light_or_dark(browse, page, width, scheme):
         assert page.evaluate("scrollY") > 300
         colours = """(selector) => [...document.querySelectorAll(selector)].slice(0, 1).map((one) => {
             let behind = one;
-            while (getComputedStyle(behind).backgroundColor === "rgba(0, 0, 0, 0)") behind = behind.parentElement ?? document.body;
+            const clear = "rgba(0, 0, 0, 0)";
+            while (getComputedStyle(behind).backgroundColor === clear) behind = behind.parentElement;
             return [getComputedStyle(one).color, getComputedStyle(behind).backgroundColor]; })[0]"""
         pairs = [page.evaluate(colours, s) for s in ("h1", ".quiet", "header b", "[aria-pressed=true]", "figcaption")]
         return box, page.locator("header").inner_text(), pairs
