@@ -88,13 +88,14 @@ def view(
         one["shown"] = one["shown"]._replace(truth=_as_truth(truths.get(one["file"])))
     if blood:
         _outline(found, truths)
-    counts = f"{len(refused)} could not be read{in_words(+left_out)}" if refused or left_out else ""
+    not_read = f"Not read: {len(refused)} file{'s' * (len(refused) > 1)}" if refused else ""
+    not_shown = "; ".join(filter(None, (not_read, in_words(+left_out).removeprefix("; "))))
     write_page(
         out,
         list(_numbered(by_series(found))),
         network=network and Answering(network.settings.model, network.found.image_size, network.found.phantom),
         resampled=size if any(one["resampled"] for one in found) else None,
-        counts=f"Of the files, {counts.removeprefix('; ')}." if counts else "",
+        counts=f"{not_shown[0].upper()}{not_shown[1:]}." if not_shown else "",
     )
     return Viewed(len(found), refused, f"{len(found)} shown, {len(refused)} refused{in_words(+left_out)}")
 

@@ -165,7 +165,7 @@ def test_it_goes_on_after_a_bad_file(tmp_path, capsys):
         view.main([str(tmp_path), "--out", str(page)])
     assert capsys.readouterr().err == f"{tmp_path / 'bad.dcm'}: not a DICOM file\n"
     found = data_of(page)
-    assert (len(found["slices"]), found["counts"]) == (1, "Of the files, 1 could not be read.")
+    assert (len(found["slices"]), found["counts"]) == (1, "Not read: 1 file.")
 
 
 @pytest.mark.parametrize(

@@ -272,9 +272,9 @@ function drawStrip() {
       }
     });
   });
-  pen.fillStyle = colour("page");
+  pen.fillStyle = colour("soft");
   DATA.slices.forEach(({ number: place }, k) => {
-    if (place === 1 && k) pen.fillRect(left + k * wide - 1.5, 0, 2, height); // another series begins
+    if (place === 1 && k) pen.fillRect(left + k * wide - 1, 0, 1, height); // another series begins
   });
   pen.strokeStyle = colour("ink");
   pen.lineWidth = 2;
@@ -538,14 +538,14 @@ function build() {
       figure.append(button, caption);
     } else {
       canvas.setAttribute("aria-label", "The three windows as red, green and blue");
-      caption.append(element("b", "RGB"), element("br"), "what the network gets");
+      caption.append(element("b", "RGB"), element("br"), "stacked for the network");
       figure.append(canvas, caption);
     }
     $("panels").append(figure);
   }
   if (DATA.network) {
     const { model, image_size: size, phantom } = DATA.network;
-    $("network").hidden = false;
+    $("network").hidden = $("saliency-row").hidden = false;
     $("network-text").textContent = `Probabilities from the network “${model}”, which gets ${size} × ${size} pixels` +
       `${phantom ? " and was trained on a PHANTOM, synthetic slices only" : ""}. Never for diagnosis.`;
   }
