@@ -13,4 +13,5 @@ render      one slice without noise, all of it put together
 scanner     blur, noise and flaws, and RSNA's ways of storing a slice
 patients    who gets which bleed, and the files
 dataset     the whole data set, in RSNA's layout
+blood       where the blood is, pixel by pixel
 """

@@ -146,4 +146,6 @@ def size_in_words(count: int) -> str:
     >>> size_in_words(54_245_000_000)
     '54.2 GB'
     """
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+    if count >= 1e9:
+        return f"{count / 1e9:.1f} GB"
+    return f"{count / 1e6:.0f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"

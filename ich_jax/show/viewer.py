@@ -72,6 +72,11 @@ def pack_bytes(values: np.ndarray) -> str:
     return base64.b64encode(zlib.compress(values.astype(np.uint8).tobytes(), 9)).decode()
 
 
+def whole_script() -> str:
+    """The page's JavaScript, all of it."""
+    return '"use strict";\n' + "\n".join(map(_read, SCRIPTS))
+
+
 def write_page(
     out: Path,
     slices: Sequence[Shown],
@@ -96,7 +101,7 @@ def _write(
     file: IO[str], slices: Sequence[Shown], network: Answering | None, resampled: int | None, counts: str
 ) -> None:
     style, html = (_read(name) for name in ("page.css", "page.html"))
-    script = '"use strict";\n' + "\n".join(map(_read, SCRIPTS))
+    script = whole_script()
     packed = ("pixels", "saliency", "blood")
     synthetic = sum(one.phantom for one in slices)
     data = {

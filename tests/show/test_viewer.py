@@ -407,3 +407,13 @@ def test_encodings_in_this_file_tell_apart_what_they_should():
         other = replace(encoding, **changes)
         images = [hu_to_rgb(one.to_hu(EVERY_PATTERN.view(one.dtype))) for one in (encoding, other)]
         assert not np.array_equal(*images)
+
+
+def test_the_ready_page_is_of_this_code():
+    """After a change to page/ make it again, see docs/view.md."""
+    ready = Path(__file__).parents[2] / "docs" / "view.html"
+    text = ready.read_text(encoding="utf-8")
+    assert viewer.whole_script() in text
+    assert (viewer.PAGE / "page.css").read_text(encoding="utf-8") in text
+    assert "<strong>PHANTOM: synthetic slices</strong>" in text
+    assert ready.stat().st_size < 300_000

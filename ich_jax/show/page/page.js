@@ -273,9 +273,11 @@ function drawStrip() {
     });
   });
   pen.fillStyle = colour("soft");
+  pen.globalAlpha = 0.4;
   DATA.slices.forEach(({ number: place }, k) => {
     if (place === 1 && k) pen.fillRect(left + k * wide - 1, 0, 1, height); // another series begins
   });
+  pen.globalAlpha = 1;
   pen.strokeStyle = colour("ink");
   pen.lineWidth = 2;
   pen.strokeRect(left + shown.index * wide - 0.5, 1, Math.max(wide, 3), height - 2);
@@ -326,7 +328,7 @@ function tellProbe() {
   const pattern = shown.patterns[row * columns + column];
   const stored = encoding.signed ? (pattern << 16) >> 16 : pattern;
   $("probe").textContent = inside
-    ? `${hu} (stored ${number(stored)}), grey level ${grey}, at row ${row}, column ${column}`
+    ? `${hu}${DATA.resampled ? "" : ` (stored ${number(stored)})`}, grey level ${grey}, at row ${row}, column ${column}`
     : `${hu}, grey level ${grey}, beside the slice, which is not square`;
 }
 
@@ -550,7 +552,8 @@ function build() {
       `${phantom ? " and was trained on a PHANTOM, synthetic slices only" : ""}. Never for diagnosis.`;
   }
   const kept = DATA.resampled
-    ? `Resampled to ${DATA.resampled} × ${DATA.resampled} pixels and whole HU, so not as stored.`
+    ? `Resampled to ${DATA.resampled} × ${DATA.resampled} pixels and whole HU, so not as stored` +
+      `${DATA.network ? "; the network was asked about the slices as they were" : ""}.`
     : "The stored values are in this page as they were in the files.";
   $("made").textContent = `${DATA.slices.length} slice${DATA.slices.length === 1 ? "" : "s"}. ${kept} ${DATA.counts}`;
 }
