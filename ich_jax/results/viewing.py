@@ -61,12 +61,12 @@ def view(
         blood: draw a phantom's bleeding slices again, for the outline of the blood (seconds a slice).
 
     Raises:
-        InputError: no slice can be shown, or more than fit; a path or the run is bad; the phantom is not whole.
+        InputError: no slice can be shown, or more than fit; a path or the run is bad; `blood` of what is no phantom.
     """
     _require_html(out)
     files, left_out, damaged = find_slices(paths)
     network = _open(run) if run else None
-    found, refused = [], list(damaged)
+    found, refused, pixels = [], list(damaged), 0
     for file in bar(files, desc="read"):
         try:
             raw = read_member(file)
@@ -77,11 +77,14 @@ def view(
             refused.append(str(error))
         else:
             found.append(place_of(file, raw) | _kept(file, raw, size, repair, network))
-            if sum(one["shown"].rows * one["shown"].columns for one in found) > MAX_PIXELS:
+            pixels += found[-1]["shown"].rows * found[-1]["shown"].columns
+            if pixels > MAX_PIXELS:
                 raise InputError(f"after {len(found)} slices the page is full; name fewer, or make them --size 128")
     if not found:
         raise InputError("; ".join(refused[:1]) or f"no axial CT slice among {len(files)} files")
     truths = dict(_truths(found))
+    if blood and not truths:
+        raise InputError(f"--blood: none of these is a phantom's slice in its own folder, with {TRUTH}")
     if network:
         _ask(network, found, repair)
     for one in found:

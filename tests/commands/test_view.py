@@ -180,6 +180,7 @@ def test_it_goes_on_after_a_bad_file(tmp_path, capsys):
         (["good.dcm", "--out", "folder.html"], r"folder.html: is a folder"),
         (["good.dcm", "--out", "p.html", "--run", "gone"], r"gone: "),
         (["good.dcm", "--out", "p.html", "--run", "empty"], r"empty: "),
+        (["good.dcm", "--out", "p.html", "--blood"], r"--blood: none of these is a phantom's slice in its own folder"),
     ],
 )
 def test_bad_input_is_one_line_and_no_page(tmp_path, monkeypatch, arguments, message):
@@ -238,7 +239,6 @@ def test_the_network_says_what_predict_says(run, tmp_path):
         assert saliency.max() == 255
 
 
-@pytest.mark.slow
 def test_a_phantom_patient_in_a_browser(run, browse, tmp_path):
     """One patient of a phantom, its truth, and the outline of its blood."""
     rows = make_phantom(tmp_path / "phantom", 12, seed=3)
