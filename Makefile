@@ -96,7 +96,7 @@ $(VENV)/run.done: $(RUN_REQUIREMENTS) requirements.txt | $(PY)
 	$(PY) -m pip install --quiet -r $(RUN_REQUIREMENTS)
 	touch $@
 
-$(VENV)/dev.done: requirements-dev.txt requirements-compressed.txt requirements.txt | $(PY)
+$(VENV)/dev.done: requirements-dev.txt requirements-compressed.txt requirements-onnx.txt requirements.txt | $(PY)
 	$(PY) -m pip install --quiet -r requirements-dev.txt
 	touch $@
 

@@ -9,6 +9,7 @@ COMMANDS = {
     "evaluate": "metrics, confusion matrix and figures of a finished run",
     "predict": "six class probabilities for DICOM files",
     "view": "slices as one HTML page, with windows to drag and what a network says",
+    "share": "what one passes on of a trained network: weights, settings, a model card",
     "models": "what each layer of a network puts out, holds and costs",
     "audit": "the paper's tables, recomputed from its own confusion matrices",
     "reproduce": "the paper's five trainings, and its tables and figures beside ours",

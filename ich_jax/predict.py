@@ -16,7 +16,7 @@ def main(argv: list[str] | None = None) -> dict:
         description="Class probabilities for DICOM slices, series by series in the order of the body. A file that "
         "cannot be read is reported and the rest go on.",
     )
-    parser.add_argument("run", type=Path, help="run folder, from `python -m ich_jax.train`")
+    parser.add_argument("run", type=Path, help="run folder, from `python -m ich_jax.train`, or a shared one")
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="DICOM files, folders or zips of them")
     parser.add_argument("--json", action="store_true", help="a JSON object instead of a table")
     parser.add_argument("--no-repair", action="store_true", help="do not undo the wrap-around of 12-bit values")
@@ -25,11 +25,11 @@ def main(argv: list[str] | None = None) -> dict:
     from ich_jax.data.find import find_slices, in_words
     from ich_jax.training.inference import predict
     from ich_jax.training.outcome import of_a_phantom
-    from ich_jax.training.run import open_run
     from ich_jax.training.series import as_line, as_table, by_series, summary
+    from ich_jax.training.shared import open_trained
 
     files, left_out, damaged = find_slices(args.files)
-    run = open_run(args.run)
+    run = open_trained(args.run)
     answers = [{"file": line.partition(": ")[0], "error": line.partition(": ")[2]} for line in damaged]
     for line in damaged:
         print(line, file=sys.stderr)

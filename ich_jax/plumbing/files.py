@@ -28,7 +28,7 @@ def read_json(path: Path) -> dict:
     """A JSON object. Raises InputError if the file holds anything else, OSError if it cannot be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: damaged: {error}") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: damaged: not a JSON object")
@@ -72,6 +72,36 @@ def write_whole_with(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(folder: Path) -> Iterator[Path]:
+    """A new folder that is whole or not there: the block fills the one it gets, which is then renamed to `folder`.
+
+    What a kill leaves beside it, `.partial-…`, goes with the next attempt.
+
+    Raises InputError if `folder` holds anything, or another process is making it.
+    """
+    folder = Path(os.path.abspath(folder))
+    aside = folder.with_name(PARTIAL + folder.name)
+    with claim(aside):
+        if folder.exists():
+            require_empty(folder)
+        new = aside / "new"
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir()
+        try:
+            yield new
+            for path in new.iterdir():
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
+            if folder.exists():
+                folder.rmdir()
+            os.rename(new, folder)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        aside.rmdir()  # if a kill had left it
 
 
 @contextmanager

@@ -6,5 +6,7 @@ side_by_side       its tables and figures beside ours
 beyond_the_paper   what it does not have: intervals, pairs, calibration, patients kept apart
 viewing            slices, a network's answers and a phantom's truth as one HTML page
 saliency           where a network is sensitive
+sharing            a trained network in a folder to pass on
+model_card         its page: what it is, how good it was, what it must not be used for
 bootstrap          how far a figure might have come out otherwise
 """

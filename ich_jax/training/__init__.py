@@ -9,4 +9,5 @@ inference    a trained network's answers
 checkpoint   the state after an epoch, saved so that a kill leaves a whole one
 outcome      what a finished training leaves, written and read
 run          a training from beginning to end, and a run folder opened again
+shared       a trained network to pass on, written and read
 """
