@@ -2,10 +2,13 @@
 
 import csv
 import io
+import math
 import warnings
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
 import pydicom
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -130,3 +133,17 @@ def make_prepared(path: Path, count: int = 96, size: int = 32, seed: int = 0) ->
     work.record(Candidate(k, f"patient {k // 4}", f"study {k // 4}", f"hash {k}", False, "") for k in range(count))
     work.finish([f"ID_{k:04}" for k in range(count)], [CLASSES[k] for k in classes], {}, {"duplicate_labels": 0})
     return path
+
+
+def make_weights(like: Any, seed: int = 0) -> Any:
+    """Values for a tree of described float32 arrays, quicker than a network's own: kernels that keep their input's
+    size; scales and variances about 1, biases and means about 0, none of them as in a fresh network."""
+    rng = np.random.default_rng(seed)
+
+    def one(path: tuple, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
+        name = jax.tree_util.keystr(path, simple=True, separator=".").rpartition(".")[2]
+        if name == "kernel":
+            return rng.normal(0, (2 / math.prod(leaf.shape[:-1])) ** 0.5, leaf.shape).astype(np.float32)
+        return (rng.uniform(-0.3, 0.3, leaf.shape) + (name in ("scale", "var"))).astype(np.float32)
+
+    return jax.tree.map_with_path(one, like)

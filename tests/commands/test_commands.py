@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ich_jax import evaluate, predict, prepare, train
+from ich_jax import evaluate, predict, prepare, share, train
 from ich_jax.__main__ import COMMANDS
 from ich_jax.plumbing.command import InputError
 from ich_jax.training.config import Found, preset
@@ -55,9 +55,14 @@ sys.exit([name for name in ("jax", "flax", "sklearn", "matplotlib") if name in s
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict"])
+@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "share"])
 def test_bad_input_is_one_line_and_exit_code_2(name, tmp_path):
-    arguments = {"train": ["--data", "absent"], "evaluate": ["absent"], "predict": ["absent", str(tmp_path / "x.dcm")]}
+    arguments = {
+        "train": ["--data", "absent"],
+        "evaluate": ["absent"],
+        "predict": ["absent", str(tmp_path / "x.dcm")],
+        "share": ["absent", "--out", "out"],
+    }
     done = shell(f"ich_jax.{name}", *arguments[name])
     assert done.returncode == 2
     assert done.stderr.startswith("error: absent: ")
@@ -129,6 +134,19 @@ def test_predict_prints_a_table_or_json_and_goes_on_after_a_bad_file(run, tmp_pa
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"empty: holds no DICOM file$"):
         predict.main([str(run), str(tmp_path / "empty")])
+
+
+def test_predict_takes_a_shared_folder_in_place_of_the_run(run, tmp_path, capsys):
+    image = tmp_path / "a.dcm"
+    image.write_bytes(make_dicom(np.random.default_rng(0).integers(900, 1100, (64, 64), np.int16)))
+    shared = share.main([str(run), "--out", str(tmp_path / "shared")])
+    assert f"{shared / 'README.md'}: its model card" in capsys.readouterr().out
+    assert predict.main([str(shared), str(image)]) == predict.main([str(run), str(image)])
+    os.truncate(shared / "model.safetensors", 1000)
+    done = shell("ich_jax.predict", str(shared), str(image))
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: {shared / 'model.safetensors'}: damaged")
+    assert done.stderr.count("\n") == 1
 
 
 def test_predict_answers_a_scan_in_the_order_of_the_body(run, tmp_path, capsys):

@@ -1,3 +1,4 @@
+import errno
 import os
 import shutil
 import subprocess
@@ -6,8 +7,26 @@ import sys
 import pytest
 
 from ich_jax.plumbing.command import InputError
-from ich_jax.plumbing.files import claim, read_json, require_empty, require_space, write_csv, write_json, write_whole
+from ich_jax.plumbing.files import (
+    claim,
+    read_json,
+    require_empty,
+    require_space,
+    whole_folder,
+    write_csv,
+    write_json,
+    write_whole,
+)
 
+FILL = """
+import sys, time
+from pathlib import Path
+from ich_jax.plumbing.files import whole_folder
+with whole_folder(Path(sys.argv[1])) as new:
+    (new / "half").write_text("of it")
+    print("held", flush=True)
+    time.sleep(60)
+"""
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -18,9 +37,9 @@ with claim(Path(sys.argv[1])):
 """
 
 
-def hold(folder) -> subprocess.Popen:
+def hold(folder, how: str = HOLD) -> subprocess.Popen:
     """A process that holds a folder."""
-    process = subprocess.Popen([sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, "-c", how, str(folder)], stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "held\n"
     return process
 
@@ -72,6 +91,50 @@ def test_a_folder_of_which_nothing_came_is_gone_and_one_that_was_there_stays(tmp
         with pytest.raises(KeyboardInterrupt), claim(tmp_path / name):
             raise KeyboardInterrupt
     assert os.listdir(tmp_path) == ["mine"]
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    folder = tmp_path / "folder"
+    process = hold(folder, FILL)
+    assert not folder.exists()
+    with pytest.raises(InputError, match="another process"), whole_folder(folder):
+        pytest.fail("two at once")
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    assert os.listdir(tmp_path) == [".partial-folder"], "left by the kill"
+    with whole_folder(folder) as new:
+        assert os.listdir(new) == []
+        (new / "a").write_text("whole", encoding="utf-8")
+        assert not folder.exists()
+    assert os.listdir(tmp_path) == ["folder"]
+    assert (folder / "a").read_text(encoding="utf-8") == "whole"
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_breaks_off_leaves_the_folder_as_it_was(tmp_path, there):
+    folder = tmp_path / "folder"
+    if there:
+        folder.mkdir()
+
+    def breaks_off(error: BaseException) -> None:
+        with whole_folder(folder) as new:
+            (new / "a").write_text("half", encoding="utf-8")
+            raise error
+
+    for error in (KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")):
+        with pytest.raises(type(error)):
+            breaks_off(error)
+        assert os.listdir(tmp_path) == ["folder"] * there
+    with whole_folder(folder) as new:
+        (new / "a").write_text("whole", encoding="utf-8")
+    assert os.listdir(folder) == ["a"]
+    with pytest.raises(InputError, match="holds other files"), whole_folder(folder):
+        pytest.fail("over another")
+    with pytest.raises(NotADirectoryError), whole_folder(folder / "a"):
+        pytest.fail("in the place of a file")
+    assert os.listdir(tmp_path) == ["folder"]
+    assert os.listdir(folder) == ["a"]
 
 
 def test_a_file_is_no_folder(tmp_path):
