@@ -59,9 +59,11 @@ def share(
 
 
 def _as_onnx(run: Run) -> bytes:
-    from ich_jax.models.as_onnx import to_onnx  # onnx is not among the requirements
+    from ich_jax.models.as_onnx import GRAPHS, to_onnx  # onnx is not among the requirements
 
     model = nnx.merge(run.network.structure, run.state.params, run.state.batch_stats)
+    if type(model) not in GRAPHS:
+        raise InputError(f"--onnx: models/as_onnx.py has no graph of {run.settings.model} yet")
     return to_onnx(model, run.found.image_size, len(CLASSES), facts(run.found))
 
 

@@ -165,6 +165,13 @@ def test_without_the_package_onnx_nothing_is_written(finished, tmp_path, monkeyp
     assert ONNX not in os.listdir(tmp_path / "out")
 
 
+def test_a_network_without_a_graph_is_shared_without_onnx(finished, tmp_path, monkeypatch):
+    monkeypatch.delitem(as_onnx.GRAPHS, ProposedCNN)
+    with pytest.raises(InputError, match="no graph of proposed yet"):
+        quietly(finished, tmp_path / "out", onnx=True)
+    assert os.listdir(tmp_path) == []
+
+
 def test_what_breaks_off_leaves_nothing(finished, tmp_path, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
