@@ -16,6 +16,7 @@ from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import read_json, write_json
 
 FORMAT = 3  # of config.json; 1 was version 0.1.0's
+SHARED = "model.safetensors"  # what tells a shared folder from a run, see shared.py
 SPLITS = ("image", "patient")
 DECAYS = ("none", "cosine")
 EPSILONS = ("keras", "plain")
@@ -190,9 +191,14 @@ def write_config(folder: Path, settings: Settings, found: Found) -> None:
     write_json(folder / "config.json", {"format": FORMAT, "settings": asdict(settings), "found": asdict(found)})
 
 
-def read_config(folder: Path) -> tuple[Settings, Found]:
-    """Raises InputError if the folder is not a run, or its config.json is damaged or of another version."""
+def read_config(folder: Path, shared: bool = False) -> tuple[Settings, Found]:
+    """Of a run folder, or of a `shared` one.
+
+    Raises InputError if it is not one, or its config.json is damaged or of another version.
+    """
     path = folder / "config.json"
+    if not shared and (folder / SHARED).exists():
+        raise InputError(f"{folder}: a shared network, not a run; `python -m ich_jax.predict` takes it")
     try:
         config = read_json(path)
     except FileNotFoundError:

@@ -24,12 +24,11 @@ from ich_jax.paper.steps import TrainState
 from ich_jax.paper.windowing import WINDOWS
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import read_json, write_json
-from ich_jax.training.config import FORMAT, Found, Settings, read_config
-from ich_jax.training.devices import Devices
+from ich_jax.training.config import FORMAT, SHARED, Found, Settings, read_config
+from ich_jax.training.devices import Devices, Tree
 from ich_jax.training.network import Network, build
 from ich_jax.training.run import Run, open_run
 
-MODEL = "model.safetensors"
 LARGEST_IMAGE = 4096  # pixels; `prepare` makes none that are larger
 LARGEST_TEXT = 2**20  # bytes of config.json, and of the header of model.safetensors
 NEVER = "For learning and research. Never for diagnosis."
@@ -52,7 +51,7 @@ def open_trained(folder: str | Path, devices: Devices | None = None) -> Run | Sh
     Raises InputError if it is neither, or is damaged.
     """
     folder = Path(folder)
-    return open_shared(folder, devices) if (folder / MODEL).exists() else open_run(folder, devices)
+    return open_shared(folder, devices) if (folder / SHARED).exists() else open_run(folder, devices)
 
 
 def facts(found: Found) -> dict[str, str]:
@@ -66,7 +65,7 @@ def write_shared(folder: Path, run: Run) -> None:
     tensors = {name: np.asarray(leaf) for name, leaf in named(run.state.params, run.state.batch_stats)}
     # One entry, since safetensors writes several in an order of its own: the same run gives the same bytes.
     content = save(tensors, {"ich_jax": json.dumps(facts(run.found))})
-    (folder / MODEL).write_bytes(content)
+    (folder / SHARED).write_bytes(content)
     config = {
         "format": FORMAT,
         "settings": asdict(run.settings),
@@ -78,7 +77,7 @@ def write_shared(folder: Path, run: Run) -> None:
     write_json(folder / "config.json", config)
 
 
-def named(params: jax.Array, batch_stats: jax.Array) -> Iterator[tuple[str, jax.Array]]:
+def named(params: Tree, batch_stats: Tree) -> Iterator[tuple[str, jax.Array]]:
     """Each array with its place in the network, such as `blocks.0.conv.kernel`."""
     for tree in (params, batch_stats):
         for path, leaf in jax.tree.leaves_with_path(tree):
@@ -93,9 +92,9 @@ def open_shared(folder: Path, devices: Devices | None = None) -> Shared:
     Raises InputError if a file is missing, damaged, of another network, or larger than this network's.
     """
     path = folder / "config.json"
-    if path.is_file() and path.stat().st_size > LARGEST_TEXT:
-        raise InputError(f"{path}: damaged: {path.stat().st_size:,} bytes are no settings")
-    settings, found = read_config(folder)
+    if path.exists() and not (path.is_file() and path.stat().st_size <= LARGEST_TEXT):
+        raise InputError(f"{path}: damaged: not a file, or too long for settings")
+    settings, found = read_config(folder, shared=True)
     config = read_json(path)
     if not 1 <= found.image_size <= LARGEST_IMAGE:
         raise InputError(f"{path}: damaged: images of {found.image_size} pixels; 1 to {LARGEST_IMAGE:,} are possible")
@@ -111,7 +110,7 @@ def open_shared(folder: Path, devices: Devices | None = None) -> Shared:
         raise InputError(f"{path}: damaged: {' '.join(str(error).split())[:200]}") from error
     like = network.like
     expected = dict(named(like.params, like.batch_stats))
-    arrays = _read(folder / MODEL, expected, config.get("sha256"))
+    arrays = _read(folder / SHARED, expected, config.get("sha256"))
     leaves = iter(network.devices.put([arrays[name] for name in expected]))
     params, batch_stats = (jax.tree.map(lambda _: next(leaves), tree) for tree in (like.params, like.batch_stats))
     return Shared(folder, settings, found, network, TrainState(jnp.int32(0), params, batch_stats, ()))

@@ -17,10 +17,11 @@ from ich_jax.plumbing.command import InputError
 from ich_jax.results import sharing
 from ich_jax.results.model_card import model_card
 from ich_jax.results.sharing import ONNX, how_it_was_tested, share
+from ich_jax.training.config import SHARED as MODEL
 from ich_jax.training.config import Settings
 from ich_jax.training.inference import answer
 from ich_jax.training.run import open_run, train
-from ich_jax.training.shared import MODEL, open_trained, write_shared
+from ich_jax.training.shared import open_trained, write_shared
 from tests.make import make_prepared
 
 pytestmark = pytest.mark.usefixtures("narrow")

@@ -20,10 +20,11 @@ from ich_jax.models import MODELS
 from ich_jax.paper.early_stopping import EarlyStopping
 from ich_jax.paper.steps import TrainState
 from ich_jax.plumbing.command import InputError
+from ich_jax.training.config import SHARED as MODEL
 from ich_jax.training.config import Found, Settings
 from ich_jax.training.network import build
-from ich_jax.training.run import Run
-from ich_jax.training.shared import MODEL, open_shared, open_trained, write_shared
+from ich_jax.training.run import Run, open_run
+from ich_jax.training.shared import open_shared, open_trained, write_shared
 from tests.conftest import compiled_quickly
 from tests.make import make_weights
 
@@ -160,10 +161,11 @@ def test_whatever_the_bytes_are_it_is_one_line(tmp_path_factory, data):
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_what_is_no_file_is_not_opened(folder, make):
-    (folder / MODEL).unlink()
-    make(folder / MODEL)
-    with pytest.raises(InputError, match=f"{MODEL}: not a file"):
-        open_trained(folder)
+    for name, words in ((MODEL, "not a file"), ("config.json", "damaged: not a file")):
+        (folder / name).unlink()
+        make(folder / name)
+        with pytest.raises(InputError, match=f"{name}: {words}"):
+            open_trained(folder)
 
 
 @pytest.mark.parametrize(
@@ -174,13 +176,18 @@ def test_what_is_no_file_is_not_opened(folder, make):
         ("[" * 100_000, "damaged"),
         ("[]", "not a JSON object"),
         ("{}", "not of this version"),
-        (" " * 2**20 + "{}", "1,048,578 bytes are no settings"),
+        (" " * 2**20 + "{}", "too long for settings"),
     ],
 )
 def test_a_config_that_is_none_is_refused(folder, text, words):
     (folder / "config.json").write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=rf"config.json: .*{words}"):
         open_trained(folder)
+
+
+def test_it_is_no_run_to_go_on_with(folder):
+    with pytest.raises(InputError, match="a shared network, not a run"):
+        open_run(folder)
 
 
 @pytest.mark.parametrize("size", [10**9, 10**30, 4097, 0, -1])
