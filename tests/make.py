@@ -141,7 +141,7 @@ def make_weights(like: Any, seed: int = 0) -> Any:
     rng = np.random.default_rng(seed)
 
     def one(path: tuple, leaf: jax.ShapeDtypeStruct) -> np.ndarray:
-        name = jax.tree_util.keystr(path, simple=True, separator=".").rpartition(".")[2]
+        name = path[-2].key  # the last is Flax's box around the array
         if name == "kernel":
             return rng.normal(0, (2 / math.prod(leaf.shape[:-1])) ** 0.5, leaf.shape).astype(np.float32)
         return (rng.uniform(-0.3, 0.3, leaf.shape) + (name in ("scale", "var"))).astype(np.float32)

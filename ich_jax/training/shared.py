@@ -81,7 +81,7 @@ def named(params: Tree, batch_stats: Tree) -> Iterator[tuple[str, jax.Array]]:
     """Each array with its place in the network, such as `blocks.0.conv.kernel`."""
     for tree in (params, batch_stats):
         for path, leaf in jax.tree.leaves_with_path(tree):
-            yield jax.tree_util.keystr(path, simple=True, separator="."), leaf
+            yield ".".join(str(part.key) for part in path[:-1]), leaf  # the last part is Flax's box around the array
 
 
 def open_shared(folder: Path, devices: Devices | None = None) -> Shared:
