@@ -7,25 +7,26 @@ from flax import nnx
 
 from ich_jax.models import MODELS
 from ich_jax.models.as_onnx import to_onnx
-from ich_jax.paper.steps import eval_step
+from ich_jax.training.config import Found, Settings
+from ich_jax.training.network import build
 from tests.conftest import compiled_quickly
 from tests.make import make_weights
 
 SIZE = 37  # odd sides at every stage: padding on one side alone, average pools cut off at the edge
+FOUND = Found("toy", "toy", False, "abc", SIZE, {"train": 48, "validation": 24, "test": 24}, "cpu (cpu)")
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_it_answers_as_the_network_does_in_batches_of_any_size(name):
-    described = nnx.eval_shape(lambda: MODELS[name](SIZE, 6, rngs=nnx.Rngs(0)))
-    structure, params, batch_stats = nnx.split(described, nnx.Param, nnx.BatchStat)
-    params, batch_stats = make_weights(params), make_weights(batch_stats)
+    network = build(Settings(model=name), FOUND)
+    params, batch_stats = (network.devices.put(make_weights(tree)) for tree in network.like[1:3])
     images = np.random.default_rng(1).integers(0, 256, (3, SIZE, SIZE, 3), np.uint8)
     images[1] //= 8
     with compiled_quickly():
-        logits = jax.jit(lambda *state: eval_step(structure, *state))(params, batch_stats, images)
+        logits = network.steps.evaluate(params, batch_stats, images)
     ours = np.asarray(jax.nn.softmax(logits))
     assert np.ptp(ours, axis=0).max() > 1e-3, "the images make a difference"
-    written = to_onnx(nnx.merge(structure, params, batch_stats), SIZE, 6, {})
+    written = to_onnx(nnx.merge(network.structure, params, batch_stats), SIZE, 6, {})
     session = onnxruntime.InferenceSession(written, providers=["CPUExecutionProvider"])
     for chosen in (slice(0, 3), slice(1, 2)):
         (theirs,) = session.run(["probabilities"], {"images": images[chosen]})
@@ -33,7 +34,9 @@ def test_it_answers_as_the_network_does_in_batches_of_any_size(name):
 
 
 def test_what_the_file_says_of_itself():
-    model = MODELS["proposed"](SIZE, 6, widths=(4, 4), rngs=nnx.Rngs(0))
+    described = nnx.eval_shape(lambda: MODELS["proposed"](SIZE, 6, widths=(4, 4), rngs=nnx.Rngs(0)))
+    structure, state = nnx.split(described)
+    model = nnx.merge(structure, make_weights(state))
     written = to_onnx(model, SIZE, 6, {"about": "for learning"})
     assert to_onnx(model, SIZE, 6, {"about": "for learning"}) == written
     found = onnx.load_from_string(written)

@@ -41,16 +41,24 @@ def fresh_run(settings: Settings, found: Found = FOUND) -> Run:
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("model", MODELS)
-def test_what_is_shared_answers_to_the_last_bit_as_the_run(tmp_path, model, precision):
+def test_what_is_shared_comes_back_to_the_last_bit(tmp_path, model, precision):
     run = fresh_run(Settings(model=model, precision=precision))
     write_shared(tmp_path, run)
     shared = open_trained(tmp_path)
     assert (shared.settings, shared.found) == (run.settings, replace(run.found, data="toy"))
+    assert shared.network is run.network, "the same program"
     for trained, read in ((run.state.params, shared.state.params), (run.state.batch_stats, shared.state.batch_stats)):
         assert jax.tree.structure(trained) == jax.tree.structure(read)
         for one, other in zip(jax.tree.leaves(trained), jax.tree.leaves(read), strict=True):
             assert (one.dtype, one.sharding) == (other.dtype, other.sharding)
             np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(("model", "precision"), [*((name, "float32") for name in MODELS), ("proposed", "bfloat16")])
+def test_what_is_shared_answers_to_the_last_bit_as_the_run(tmp_path, model, precision):
+    run = fresh_run(Settings(model=model, precision=precision))
+    write_shared(tmp_path, run)
+    shared = open_trained(tmp_path)
     images = np.random.default_rng(1).integers(0, 256, (3, 37, 37, 3), np.uint8)
     with compiled_quickly():
         answers = [
