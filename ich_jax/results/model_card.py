@@ -24,6 +24,8 @@ SPLITS = {
     "patient": "by patient: none of the test part was seen in training",
 }
 
+METRICS = {name: name.replace("-hemorrhage", "").replace(" ", "_") for name in WITH_INTERVALS}  # in metrics.json
+
 
 class Tested(NamedTuple):
     """What a run has of its test. `missing` says why a part of it is not there."""
@@ -105,9 +107,8 @@ def _metrics(run: Run, tested: Tested) -> Iterator[str]:
         return
     mark = "PHANTOM" if run.found.phantom else ""
     if outcome is None:
-        values = {name: metrics[name.replace("-hemorrhage", "").replace(" ", "_")] for name in WITH_INTERVALS}
         yield f"{metrics['slices']:,} slices of the test part, {missing}."
-        rows = [(name, f"{value:.3f}") for name, value in values.items()]
+        rows = [(name, f"{metrics[key]:.3f}") for name, key in METRICS.items()]
         yield markdown((mark or "metric", "value"), rows)
         return
     drawn = draws(len(np.unique(outcome.patients)), seed=0)
