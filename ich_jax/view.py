@@ -20,7 +20,7 @@ def main(argv: list[str] | None = None) -> "Viewed":
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="DICOM files, folders or zips of them")
     parser.add_argument("--out", type=Path, required=True, help="the page to write, ending in .html")
-    parser.add_argument("--run", type=Path, help="run folder, from `python -m ich_jax.train`")
+    parser.add_argument("--run", type=Path, help="run folder, from `python -m ich_jax.train`, or a shared one")
     parser.add_argument("--size", type=int, help="make larger slices smaller, to this side in pixels")
     parser.add_argument("--no-repair", action="store_true", help="do not undo the wrap-around of 12-bit values")
     parser.add_argument(

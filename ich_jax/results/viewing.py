@@ -111,9 +111,11 @@ def _require_html(out: Path) -> None:
 
 
 def _open(run: Path) -> "Run":
-    from ich_jax.training.run import open_run  # JAX takes seconds to import, and a page without a network needs none
+    from ich_jax.training.shared import (
+        open_trained,  # JAX takes seconds to import, and a page without a network needs none
+    )
 
-    return open_run(run)
+    return open_trained(run)
 
 
 def _kept(file: Member, raw: StoredSlice, size: int | None, repair: bool, run: "Run | None") -> dict:
