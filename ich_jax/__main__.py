@@ -8,6 +8,7 @@ COMMANDS = {
     "train": "prepared folder → a trained network with curves, confusion matrix and metrics",
     "evaluate": "metrics, confusion matrix and figures of a finished run",
     "predict": "six class probabilities for DICOM files",
+    "explain": "where a network looks, with the checks that such pictures need",
     "view": "slices as one HTML page, with windows to drag and what a network says",
     "share": "what one passes on of a trained network: weights, settings, a model card",
     "models": "what each layer of a network puts out, holds and costs",

@@ -153,6 +153,34 @@ def reliability_diagram(found: Mapping[str, Calibration], title: str = "") -> Fi
     return figure
 
 
+def explanation_panels(
+    image: np.ndarray, maps: Mapping[str, Mapping[str, np.ndarray]], blood: np.ndarray | None, title: str = ""
+) -> Figure:
+    """A slice in the brain window, and its maps; a line of them for each network. Dark is high, each has its own scale.
+
+    Args:
+        image: (size, size, 3) uint8.
+        maps: network → name → (size, size), not negative.
+        blood: (size, size) bool, to be outlined, or None.
+    """
+    columns = 1 + len(next(iter(maps.values())))
+    figure = Figure(figsize=(2.4 * columns, 2.5 * len(maps) + 0.7), layout="constrained")
+    panels = figure.subplots(len(maps), columns, squeeze=False)
+    for axes in panels.ravel():
+        axes.set_axis_off()
+    panels[0, 0].imshow(image[..., 0], cmap="gray", vmin=0, vmax=255)
+    panels[0, 0].set_title("brain window" if blood is None else "brain window, blood outlined", fontsize=8)
+    for line, (network, of_network) in zip(panels, maps.items(), strict=True):
+        for axes, (name, values) in zip(line[1:], of_network.items(), strict=True):
+            axes.imshow(values, cmap="gray_r", vmin=0, vmax=np.quantile(values, 0.99) or None)
+            axes.set_title(f"{name}, {network}", fontsize=8)
+    if blood is not None:
+        for axes in (panels[0, 0], *panels[:, 1:].ravel()):
+            axes.contour(blood, [0.5], colors="tab:red", linewidths=0.8)
+    figure.suptitle(title, fontsize=9)
+    return figure
+
+
 def realism_panels(x: Mapping[str, np.ndarray], sides: Mapping[str, Mapping[str, np.ndarray]]) -> Figure:
     """Synthetic beside real slices in four panels: HU of the brain, noise, the skull's inner edge, the head's place.
 

@@ -8,6 +8,7 @@ loop         an epoch, and epochs until early stopping
 inference    a trained network's answers
 checkpoint   the state after an epoch, saved so that a kill leaves a whole one
 outcome      what a finished training leaves, written and read
+shuffled     a run's training once more, on shuffled labels
 run          a training from beginning to end, and a run folder opened again
 shared       a trained network to pass on, written and read
 """

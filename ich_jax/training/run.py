@@ -216,6 +216,17 @@ def open_run(folder: str | Path, devices: Devices | None = None) -> Run:
     return _at_best(folder, settings, found, network, latest)
 
 
+def data_of(run: Run, data: str | Path | None = None) -> Prepared:
+    """The prepared folder that a run was trained on: `data`, if it has moved since.
+
+    Raises InputError if it is gone or is another data set.
+    """
+    prepared = open_prepared(data or run.found.data)
+    if prepared.fingerprint != run.found.fingerprint:
+        raise InputError(f"{prepared.path}: not the data set that this run was trained on (slices.csv differs)")
+    return prepared
+
+
 def evaluate(folder: str | Path, part: str = "test", data: str | Path | None = None, *, say: Say = print) -> dict:
     """Metrics, confusion matrix, predictions and figures of a run's best epoch, written into its folder.
 
@@ -234,9 +245,7 @@ def evaluate(folder: str | Path, part: str = "test", data: str | Path | None = N
     read_config(folder)  # what is no run is not claimed
     with claim(folder):
         run = open_run(folder)
-        prepared = open_prepared(data or run.found.data)
-        if prepared.fingerprint != run.found.fingerprint:
-            raise InputError(f"{prepared.path}: not the data set that this run was trained on (slices.csv differs)")
+        prepared = data_of(run, data)
         rows = split_rows(prepared, run.settings)
         for sentence in small_class_warnings(prepared.classes, rows):
             say(f"warning: {sentence}")

@@ -55,18 +55,22 @@ sys.exit([name for name in ("jax", "flax", "sklearn", "matplotlib") if name in s
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", ["train", "evaluate", "predict", "share"])
-def test_bad_input_is_one_line_and_exit_code_2(name, tmp_path):
-    arguments = {
-        "train": ["--data", "absent"],
-        "evaluate": ["absent"],
-        "predict": ["absent", str(tmp_path / "x.dcm")],
-        "share": ["absent", "--out", "out"],
-    }
-    done = shell(f"ich_jax.{name}", *arguments[name])
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("train", ["--data", "absent"]),
+        ("evaluate", ["absent"]),
+        ("predict", ["absent", "x.dcm"]),
+        ("share", ["absent", "--out", "out"]),
+        ("explain", ["absent", "x.dcm", "--out", "out"]),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(name, arguments):
+    done = shell(f"ich_jax.{name}", *arguments)
     assert done.returncode == 2
     assert done.stderr.startswith("error: absent: ")
     assert done.stderr.count("\n") == 1
+    assert os.listdir() == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from ich_jax.plumbing.command import InputError
 
 @pytest.mark.slow
 def test_its_area_is_that_of_the_truth(tmp_path):
-    rows = {row.image_id: row for row in make_phantom(tmp_path, 8, seed=3)}
+    rows = {row.image_id: row for row in make_phantom(tmp_path, 12, seed=3)}
     compared = 0
     for patient in patients_of(tmp_path):
         for planned in patient.slices:

@@ -106,3 +106,19 @@ def test_realism_shows_both_sides_even_without_a_curve():
     assert [points.get_label() for points in place.collections] == ["PHANTOM", "real"]
     np.testing.assert_allclose(place.collections[0].get_offsets()[0], (3, 0.4))
     assert drawn(figure).std() > 0
+
+
+def test_each_map_has_its_own_scale_and_the_blood_is_outlined_in_all():
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (16, 16, 3)).astype(np.uint8)
+    maps = {network: {"gradient": rng.random((16, 16)), "empty": np.zeros((16, 16))} for network in ("a", "b")}
+    blood = np.zeros((16, 16), bool)
+    blood[4:8, 4:8] = True
+    for outline in (blood, None):
+        axes = figures.explanation_panels(image, maps, outline, "PHANTOM").axes
+        assert len(axes) == 6
+        np.testing.assert_array_equal(axes[0].images[0].get_array(), image[..., 0])
+        drawn_maps = [one for one in axes[1:] if one.images]
+        assert [one.get_title() for one in drawn_maps] == ["gradient, a", "empty, a", "gradient, b", "empty, b"]
+        assert drawn_maps[0].images[0].get_clim() == (0, np.quantile(maps["a"]["gradient"], 0.99))
+        assert [bool(one.collections) for one in (axes[0], *drawn_maps)] == [outline is not None] * 5

@@ -1,0 +1,282 @@
+"""DICOM slices → where a network looks, and the numbers that such pictures have to be held against.
+
+NNN_NAME.png   a slice, its maps, and those of the two networks that know nothing
+explain.csv    a row for each slice, map and network
+explain.json   what was asked, means over slices, what is missing and why
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from ich_jax.data.dicom import NotAxialCT, SliceError, StoredSlice, pad_to_square, require_picture
+from ich_jax.data.find import Member, find_slices, in_words, read_member
+from ich_jax.data.preprocess import slice_to_image
+from ich_jax.paper.printed import CLASSES
+from ich_jax.paper.steps import TrainState
+from ich_jax.phantom.blood import blood_of, patients_of
+from ich_jax.phantom.dataset import read_truth
+from ich_jax.plumbing import tables
+from ich_jax.plumbing.command import InputError
+from ich_jax.plumbing.files import LOCK, PARTIAL, claim, write_csv, write_json
+from ich_jax.results.explainer import CHECKS, ON_BLOOD, RANDOM, SHUFFLED, TRAINED, Explainer
+from ich_jax.show import figures
+from ich_jax.training import shuffled
+from ich_jax.training.batches import split_rows
+from ich_jax.training.network import weights_key
+from ich_jax.training.outcome import of_a_phantom, save_figure
+from ich_jax.training.run import Run, data_of, open_run
+from ich_jax.training.series import shown
+
+COLUMNS = ("picture", "file", "phantom", "shows", "named", "probability", "map", "network", "empty")
+NEVER = "never for diagnosis"
+NOTHING = CLASSES[0]
+
+HEADERS = {
+    "mass_on_blood": "mass on blood",
+    "marked_on_blood": "marked on blood",
+    "mass_outside_head": "outside head",
+    "rank_correlation": "correlation",
+    "marked_covered": "covered",
+    "elsewhere_covered": "elsewhere",
+}
+
+Say = Callable[[str], object]
+
+
+class Asked(NamedTuple):
+    """What `explain` was asked beside run and files."""
+
+    percent: float = 5.0  # of the head, that count as marked
+    part: str = ""  # only slices of this part of the run's data
+    slices: int = 0  # only so many, drawn at random; 0 is all
+    data: Path | None = None  # the run's prepared folder, if it has moved
+    shuffled: Path | None = None  # where the network of shuffled labels is kept; None: in the run folder
+    without_shuffled: bool = False
+    repair: bool = True
+
+
+class Explained(NamedTuple):
+    rows: list[dict]  # of explain.csv; NaN where there is nothing to say
+    found: dict  # explain.json
+    refused: list[str]  # a line for each file that could not be read
+
+
+def explain(run: Path, paths: Sequence[Path], out: Path, asked: Asked, say: Say = print) -> Explained:
+    """Write maps and numbers of some slices into a new or empty folder, all of it or nothing.
+
+    Raises InputError if the run, a path or the folder is bad, or no slice can be read.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out}: holds other files; choose an empty or new folder for --out")
+    files, left_out, damaged = find_slices(paths)
+    opened = open_run(run)
+    files = _chosen(files, opened, asked)
+    refused = list(damaged)
+    missing: list[str] = []
+    states = _states(opened, asked, missing, say)
+    explainer, bloods, rows, count = Explainer(opened.network, states, asked.percent), Bloods(missing), [], 0
+    with _whole_or_not(out) as folder:
+        for file in tqdm(files, unit="slice", desc="explain", leave=False, disable=None):
+            try:
+                raw = read_member(file)
+                require_picture(raw, str(file))
+            except NotAxialCT:
+                left_out["no axial CT slice"] += 1
+                continue
+            except SliceError as error:
+                refused.append(str(error))
+                continue
+            image = slice_to_image(raw, opened.found.image_size, asked.repair)
+            blood, shows = bloods.of(file, raw, len(image))
+            answer = explainer.explain(image, blood)
+            count += 1
+            known = {"picture": f"{count:03}_{_safe(file)}.png", "file": str(file), "phantom": raw.synthetic}
+            known |= {"shows": shows, "named": answer.named, "probability": answer.probability}
+            rows += [known | row for row in answer.rows]
+            figure = figures.explanation_panels(image, answer.maps, blood, _title(known, opened.found.phantom))
+            save_figure(folder / known["picture"], figure)
+        if not rows:
+            raise InputError("; ".join(refused[:1]) or f"no axial CT slice among {len(files)} files")
+        counts = f"{count} explained, {len(refused)} refused{in_words(+left_out)}"
+        found = {
+            "run": str(run),
+            "network": of_a_phantom(opened.settings, opened.found) if opened.found.phantom else NEVER,
+            "image_size": opened.found.image_size,
+            "marked_percent_of_head": asked.percent,
+            "counts": counts,
+            "refused": refused,
+            "missing": missing,
+            "means": means(rows),
+            "means_named_rightly": means(named_rightly(rows)),
+        }
+        names = (*COLUMNS, *ON_BLOOD, *CHECKS)
+        write_csv(folder / "explain.csv", names, ([_cell(row[name]) for name in names] for row in rows))
+        write_json(folder / "explain.json", found)
+    return Explained(rows, found, refused)
+
+
+def _chosen(files: list[Member], run: Run, asked: Asked) -> list[Member]:
+    if asked.part:
+        data = data_of(run, asked.data)
+        names = set(data.image_ids[split_rows(data, run.settings)[asked.part]].tolist())
+        files = [file for file in files if PurePosixPath(str(file)).stem in names]
+        if not files:
+            raise InputError(f"none of the files is named as a slice of the {asked.part} part of {data.path}")
+    if asked.slices and asked.slices < len(files):
+        places = np.random.default_rng(0).permutation(len(files))[: asked.slices]
+        files = [files[place] for place in sorted(places)]
+    return files
+
+
+def _states(run: Run, asked: Asked, missing: list[str], say: Say) -> dict[str, TrainState]:
+    """The network and those it is held against; what there cannot be goes to `missing`."""
+    states = {TRAINED: run.state, RANDOM: run.network.draw(weights_key(run.settings))}
+    if asked.without_shuffled:
+        missing.append(f"{SHUFFLED}: left out, as asked")
+        return states
+
+    folder, data = asked.shuffled or run.folder / shuffled.NAME, None
+    if not shuffled.is_trained(run, folder):
+        try:
+            data = data_of(run, asked.data)
+        except (InputError, OSError) as error:
+            if asked.data:
+                raise
+            missing.append(f"{SHUFFLED}: the run's data are not at hand, --data names them ({error})")
+            say(f"note: going on without a network of {missing[-1]}")
+            return states
+    states[SHUFFLED] = shuffled.train_on_shuffled_labels(run, data, folder, say)
+    return states
+
+
+class Bloods:
+    """Where the blood is in slices of phantoms, for files in their phantom's own folder."""
+
+    def __init__(self, missing: list[str]):
+        self.missing = missing
+        self.known: dict[Path | None, dict] = {}
+
+    def of(self, file: Member, raw: StoredSlice, size: int) -> tuple[np.ndarray | None, str]:
+        """(size, size) bool, None if there is none, and the types of hemorrhage, joined by +; None and "" where nobody
+        knows."""
+        if not raw.synthetic:
+            return None, ""
+        folder = file.resolve().parent.parent if isinstance(file, Path) else None
+        if folder not in self.known:
+            self.known[folder] = self._plan(folder)
+        if raw.image_id not in self.known[folder]:
+            return None, ""
+        types, patient, planned = self.known[folder][raw.image_id]
+        if types == NOTHING:
+            return None, types
+        mask = pad_to_square(blood_of(patient, planned), False)
+        grey = Image.fromarray(mask.astype(np.uint8) * 255).resize((size, size), Image.Resampling.BOX)
+        mask = np.asarray(grey) > 127
+        return (mask if mask.any() else None), types
+
+    def _plan(self, folder: Path | None) -> dict:
+        try:
+            if folder is None:
+                raise InputError("a phantom's slices in a zip; unpack it")
+            types = {row.image_id: row.types for row in read_truth(folder)}
+            patients = patients_of(folder)
+        except (InputError, OSError) as error:
+            self.missing.append(f"blood: nobody knows where it is ({error})")
+            return {}
+        return {one.image_id: (types[one.image_id], patient, one) for patient in patients for one in patient.slices}
+
+
+def means(rows: list[dict]) -> list[dict]:
+    """Over slices, for each map and network, each over those that have the number; `empty_in`: how many have none, as
+    the map is 0 all over the head."""
+    found = []
+    for name, network in dict.fromkeys((row["map"], row["network"]) for row in rows):
+        of_map = [row for row in rows if (row["map"], row["network"]) == (name, network)]
+        one = {"map": name, "network": network, "empty_in": sum(row["empty"] for row in of_map)}
+        found.append(one | {column: _mean(row[column] for row in of_map) for column in (*ON_BLOOD, *CHECKS)})
+    return found
+
+
+def _mean(numbers: Iterable[float]) -> float | None:
+    known = [number for number in numbers if not np.isnan(number)]
+    return float(np.mean(known)) if known else None
+
+
+def named_rightly(rows: list[dict]) -> list[dict]:
+    """The rows of bleeding slices whose named class is one that is there."""
+    return [row for row in rows if row["named"] != NOTHING and row["named"] in row["shows"].split("+")]
+
+
+def as_text(explained: Explained) -> str:
+    """What the terminal says at the end."""
+    rows, found = explained.rows, explained.found
+    bleeding = [row for row in rows if row["shows"] not in ("", NOTHING)]
+    lines = [f"{found['network']}.\n", *_table("all slices", rows, found)]
+    if bleeding:
+        lines += _table("the slices with blood", bleeding, found)
+        lines += _table("those of them whose type is named rightly", named_rightly(rows), found)
+    return "\n".join([*lines, *(f"missing: {line}" for line in found["missing"]), found["counts"]])
+
+
+def _table(which: str, rows: list[dict], found: dict) -> list[str]:
+    slices = {row["file"]: row["probability"] for row in rows}
+    if not slices:
+        return [f"{which}: none\n"]
+    about = f"{which}: {len(slices)}; mean probability of the named class {np.mean(list(slices.values())):.3f}"
+    table = [
+        (one["map"], one["network"], *("" if one[name] is None else f"{one[name]:.3f}" for name in HEADERS))
+        for one in means(rows)
+    ]
+    empty = [
+        f"empty: {one['map']}, {one['network']}, in {one['empty_in']} slices" for one in means(rows) if one["empty_in"]
+    ]
+    return [about, tables.text(("map", "network", *HEADERS.values()), table), *empty, ""]
+
+
+def _title(known: dict, phantoms_network: bool) -> str:
+    shows = f"shows {known['shows']}; " if known["shows"] else ""
+    synthetic = "PHANTOM, synthetic. " if known["phantom"] else "Network trained on a PHANTOM. " * phantoms_network
+    name = PurePosixPath(known["file"]).name.encode("ascii", "replace").decode()[:60]
+    name = shown(name).replace("$", r"\$")  # between two of them matplotlib reads mathematics
+    return f"{synthetic}Never for diagnosis.\n{name}: {shows}named {known['named']}, {known['probability']:.3f}"
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:.6g}"
+    return value
+
+
+def _safe(file: Member) -> str:
+    """Of a file's name what every file system takes."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", PurePosixPath(str(file)).stem)[:40]
+
+
+@contextmanager
+def _whole_or_not(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that takes its place at the end; what a kill leaves of it goes the next time."""
+    out = out.resolve()
+    partial_folder = out.with_name(PARTIAL + out.name)
+    with claim(partial_folder):
+        _clear(partial_folder)
+        try:
+            yield partial_folder
+        except BaseException:
+            _clear(partial_folder)
+            raise
+    if out.exists():
+        out.rmdir()
+    partial_folder.rename(out)
+
+
+def _clear(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.name != LOCK:
+            path.unlink()
