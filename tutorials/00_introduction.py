@@ -53,7 +53,7 @@ from tutorials.common import (
     GIVEN,
     SMALL,
     SOURCE,
-    blood_of,
+    blood_in,
     dicom,
     empty_folder,
     left_out,
@@ -104,7 +104,8 @@ table(
 
 # %% [markdown]
 # Where exactly is the blood? On real scans a radiologist has to draw its outline. A phantom can simply be drawn twice,
-# the second time with far brighter blood, and the difference is the answer; `blood_of`, in `common.py`, does that.
+# the second time with far brighter blood, and the difference is the answer;
+# [phantom/blood](../ich_jax/phantom/blood.py) does that.
 
 # %%
 slices = phantom()
@@ -115,7 +116,7 @@ for column, (name, row) in enumerate(largest.items()):
     for axes in panels[:, column]:
         axes.imshow(apply_window(hu, *BRAIN), cmap="gray", vmin=0, vmax=255)
         axes.set_axis_off()
-    panels[1, column].contour(blood_of(row.image_id), [0.5], colors="white", linewidths=1.2)
+    panels[1, column].contour(blood_in(row.image_id), [0.5], colors="white", linewidths=1.2)
     panels[0, column].set_title(name, fontsize=10)
 show(
     figure,

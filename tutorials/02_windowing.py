@@ -285,6 +285,15 @@ table(
 )
 
 # %% [markdown]
+# ## Drag it yourself
+#
+# [docs/view.html](../docs/view.html) is a page with slices of a phantom: download it and open it in a browser, no
+# network needed. Drag in the picture for level and width; its last part shows both differences of this tutorial, LINEAR
+# and the order of resizing, in grey levels. `python -m ich_jax.view FILE.dcm --out page.html` makes such a page of any
+# slices ([docs/view.md](../docs/view.md)).
+#
+# ![A synthetic slice in the subdural window, on that page](../docs/view.png)
+#
 # ## Try it
 #
 # 1. A *stroke window* has level 32 and width 8. Which HU become black and white? Show the slice in it. Why is it noisy?

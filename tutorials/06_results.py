@@ -25,7 +25,6 @@ from itertools import pairwise
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from ich_jax.paper import printed
 from ich_jax.paper.printed import CLASSES
@@ -39,7 +38,7 @@ from tutorials.common import (
     GIVEN,
     KAGGLE,
     SMALL,
-    blood_of,
+    blood_in,
     empty_folder,
     left_out,
     show,
@@ -189,12 +188,6 @@ kinds = {
 }
 
 
-def outline(image_id: str) -> np.ndarray:
-    """Where blood is, at the size of the prepared images."""
-    blood = Image.fromarray((blood_of(image_id) * 255).astype(np.uint8))
-    return np.asarray(blood.resize((data.image_size,) * 2, Image.Resampling.BOX)) > 127
-
-
 figure = Figure(figsize=(7.5, 9), layout="constrained")
 for line, (kind, mistakes) in zip(figure.subplots(3, 3), kinds.items(), strict=True):
     mistakes = np.flatnonzero(mistakes)
@@ -203,7 +196,8 @@ for line, (kind, mistakes) in zip(figure.subplots(3, 3), kinds.items(), strict=T
     for axes, k in zip(line, mistakes[np.argsort(-confidence[mistakes])], strict=False):
         axes.imshow(data.images[rows[k], ..., 1], cmap="gray", vmin=0, vmax=255)
         if is_bleed[k] and not GIVEN:
-            axes.contour(outline(data.image_ids[rows[k]]), [0.5], colors="white", linewidths=1)
+            blood = blood_in(data.image_ids[rows[k]], data.image_size)
+            axes.contour(blood, [0.5], colors="white", linewidths=1)
         axes.set_title(
             f"{kind}: is {CLASSES[done.actual[k]]}\ncalled {CLASSES[done.predicted[k]]}, {confidence[k]:.2f}",
             fontsize=8.5,

@@ -22,18 +22,18 @@ if not (find_spec("ich_jax") and find_spec("tutorials")):
     )
 
 # %%
+from functools import partial
+
 import jax
-import jax.numpy as jnp
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
-from scipy import ndimage
 
 from ich_jax.paper import metrics
 from ich_jax.paper.printed import CLASSES
-from ich_jax.paper.steps import join_model, normalise
 from ich_jax.plumbing.command import InputError
 from ich_jax.results.bootstrap import draws, interval, metric_of_draws, patient_confusions
+from ich_jax.results.explanation import head_of, rank_correlation, share
+from ich_jax.results.saliency import gradient_saliency
 from ich_jax.show import figures
 from ich_jax.training.batches import split_rows
 from ich_jax.training.network import weights_key
@@ -41,7 +41,7 @@ from ich_jax.training.outcome import read_outcome
 from tutorials.common import (
     GIVEN,
     SMALL,
-    blood_of,
+    blood_in,
     left_out,
     practice_run,
     show,
@@ -144,24 +144,14 @@ table(
 #
 # $$s_i = \max_c \left| \frac{\partial z_k}{\partial x_{i,c}} \right| ,$$
 #
-# the largest over the three channels $c$.
+# the largest over the three channels $c$. In JAX that is `jax.grad` of one logit with respect to the picture; see
+# [results/saliency](../ich_jax/results/saliency.py).
 
 # %%
 best = "patient" if "patient" in runs else "image"
 run, result = runs[best], results[best]
 rows_of_test = split_rows(data, run.settings)["test"]
-
-
-@jax.jit
-def saliency(state, image: jax.Array, k: int) -> jax.Array:
-    """(size, size, 3) uint8 → (size, size): how strongly each pixel moves logit k."""
-
-    def logit(x):
-        return join_model(run.network.structure, state.params, state.batch_stats, training=False)(
-            x[None]
-        )[0, k]
-
-    return jnp.abs(jax.grad(logit)(normalise(image))).max(axis=-1)
+saliency = jax.jit(partial(gradient_saliency, run.network.structure))
 
 
 # %% [markdown]
@@ -185,13 +175,15 @@ untrained = run.network.draw(weights_key(run.settings))  # as it was before its 
 def maps_of(place: int) -> tuple[np.ndarray, np.ndarray]:
     """The maps of the trained and the untrained network for a slice of the test part."""
     image, k = data.images[rows_of_test[place]], result.predicted[place]
-    return np.asarray(saliency(run.state, image, k)), np.asarray(saliency(untrained, image, k))
+    return tuple(
+        np.asarray(saliency(state.params, state.batch_stats, image, k))
+        for state in (run.state, untrained)
+    )
 
 
-def blood_in(place: int) -> np.ndarray:
+def blood_at(place: int) -> np.ndarray:
     """Where blood is, at the size of the prepared images; only a phantom knows."""
-    blood = Image.fromarray((blood_of(data.image_ids[rows_of_test[place]]) * 255).astype(np.uint8))
-    return np.asarray(blood.resize((data.image_size,) * 2, Image.Resampling.BOX)) > 127
+    return blood_in(data.image_ids[rows_of_test[place]], data.image_size)
 
 
 figure = Figure(figsize=(6.3, 2.0 * len(asked)), layout="constrained")
@@ -200,7 +192,7 @@ for line, (name, (place, *_)) in zip(lines, asked.items(), strict=True):
     line[0].imshow(data.images[rows_of_test[place], ..., 1], cmap="gray")
     line[0].set_title(name if GIVEN else f"{name}, outlined", fontsize=9)
     if not GIVEN:
-        line[0].contour(blood_in(place), [0.5], colors="white", linewidths=1)
+        line[0].contour(blood_at(place), [0.5], colors="white", linewidths=1)
     for axes, one, which in zip(line[1:], maps_of(place), ("trained", "untrained"), strict=True):
         axes.imshow(one, cmap="gray_r", vmax=np.quantile(one, 0.99))
         axes.set_title(f"saliency, {which}", fontsize=9)
@@ -216,29 +208,18 @@ show(
 # %% [markdown]
 # A picture is no measurement. Because a phantom knows where its blood is, we can count: which share of the saliency
 # falls on blood, and which share would if it were spread evenly over the picture? And how much of it lies outside the
-# head, on the air and the headrest, where no bleed can be?
+# head, on the air and the headrest, where no bleed can be? ([results/explanation](../ich_jax/results/explanation.py) has
+# the functions.)
 
 
 # %%
-def head_in(place: int) -> np.ndarray:
-    """The largest thing that is not air, its inside included: the head, without the headrest."""
-    regions, _ = ndimage.label(data.images[rows_of_test[place], ..., 2] > 20)
-    sizes = np.bincount(regions.ravel(), minlength=2)[1:]
-    return ndimage.binary_fill_holes(regions == sizes.argmax() + 1)
-
-
 def count(place: int) -> list[float]:
     learned, random = maps_of(place)
-    head = head_in(place)
-    order = [np.argsort(np.argsort(one[head])) for one in (learned, random)]
-    shares = [learned[~head].sum() / learned.sum(), np.corrcoef(*order)[0, 1]]
+    head = head_of(data.images[rows_of_test[place]])
+    shares = [share(learned, ~head), rank_correlation(learned, random, head)]
     if not GIVEN:
-        blood = blood_in(place)
-        shares = [
-            blood.mean(),
-            *(one[blood].sum() / one.sum() for one in (learned, random)),
-            *shares,
-        ]
+        blood = blood_at(place)
+        shares = [blood.mean(), share(learned, blood), share(random, blood), *shares]
     return shares
 
 
@@ -265,7 +246,9 @@ table(header, rows)
 # And most of the saliency is *not* on the blood. Between a quarter and a half of it is even outside the head, where the
 # background and the headrest are. The low rank correlations say that the maps changed with training, so they pass the
 # sanity check; that they point at the blood is another question, and the answer is: in part. There are few slices, and
-# a gradient shows where a small change matters, not what was recognised there.
+# a gradient shows where a small change matters, not what was recognised there. `python -m ich_jax.explain` holds three
+# kinds of maps against more, also against the brightest pixels; [docs/explain.md](../docs/explain.md) has what came of
+# it.
 #
 # ## 4. What it would take
 #
@@ -294,7 +277,7 @@ table(header, rows)
 #    (`split_rows(data, run.settings)` has the rows of each part, `answer(run.network, run.state, data, rows, "")`, from
 #    `ich_jax.training.inference`, gives their logits.)
 # 3. Cover the blood: paint it with the median of the slice's other soft tissue (brain window between 0 and 255), and
-#    ask the network again, with `join_model` as in `saliency`. How does the probability of its class change? Is that a
-#    better answer to "where does it look" than a gradient?
+#    ask the network again (`join_model`, from `ich_jax.paper.steps`, puts it together). How does the probability of its
+#    class change? Is that a better answer to "where does it look" than a gradient?
 #
 # [The answers](answers/08_conclusion.ipynb) are in a notebook of their own.

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -18,9 +17,9 @@ from matplotlib.figure import Figure
 from ich_jax.data.find import read_entry
 from ich_jax.data.prepared import Prepared, open_prepared
 from ich_jax.data.source import KAGGLE_ROOT, Source, open_source
+from ich_jax.phantom.blood import at_size, blood_of
 from ich_jax.phantom.dataset import DEFAULT, DEFAULT_IMAGE_SIZE, DONE, make_phantom
 from ich_jax.phantom.patients import plan
-from ich_jax.phantom.scanner import scan
 from ich_jax.plumbing import tables
 from ich_jax.plumbing.command import InputError, speak_utf8
 from ich_jax.plumbing.files import read_json
@@ -283,30 +282,14 @@ def phantom() -> Path:
     return folder
 
 
-def blood_of(image_id: str) -> np.ndarray:
-    """Where the bleeds of one of `phantom()`'s slices are: (rows, columns) bool.
-
-    The slice is drawn twice, the second time with blood brighter by 1000 HU; blood is where that shows.
-    """
+def blood_in(image_id: str, size: int = 0) -> np.ndarray:
+    """Where the bleeds of one of `phantom()`'s slices are: (rows, columns) bool, or (size, size) as in an image."""
     drawn = DEFAULT | {"slices": DRAWN_SLICES} if GIVEN else read_json(KAGGLE / DONE)["settings"]
     for patient in _planned(drawn["slices"], drawn["seed"], drawn["prevalence"]):
         for planned in patient.slices:
             if planned.image_id == image_id:
-                bright = [replace(bleed, hu=bleed.hu + 1000) for bleed in patient.bleeds]
-                as_it_is, with_bright = (
-                    scan(
-                        patient.head,
-                        bleeds,
-                        patient.scanner,
-                        planned.height_mm,
-                        patient.slice_mm,
-                        np.random.default_rng(0),  # the same noise both times
-                        planned.shape,
-                        patient.clutter,
-                    )[0]
-                    for bleeds in (patient.bleeds, bright)
-                )
-                return with_bright - as_it_is > 500
+                blood = blood_of(patient, planned)
+                return at_size(blood, size) if size else blood
     raise KeyError(image_id)
 
 

@@ -6,25 +6,23 @@ explain.json   what was asked, means over slices, what is missing and why
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
-from ich_jax.data.dicom import NotAxialCT, SliceError, StoredSlice, pad_to_square, require_picture
+from ich_jax.data.dicom import NotAxialCT, SliceError, StoredSlice, require_picture
 from ich_jax.data.find import Member, find_slices, in_words, read_member
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.steps import TrainState
-from ich_jax.phantom.blood import blood_of, patients_of
-from ich_jax.phantom.dataset import read_truth
+from ich_jax.phantom.blood import Phantoms, at_size
+from ich_jax.phantom.dataset import TRUTH
 from ich_jax.plumbing import tables
 from ich_jax.plumbing.command import InputError
-from ich_jax.plumbing.files import LOCK, PARTIAL, claim, write_csv, write_json
+from ich_jax.plumbing.files import require_empty, whole_folder, write_csv, write_json
 from ich_jax.results.explainer import CHECKS, ON_BLOOD, RANDOM, SHUFFLED, TRAINED, Explainer
 from ich_jax.show import figures
 from ich_jax.training import shuffled
@@ -73,16 +71,16 @@ def explain(run: Path, paths: Sequence[Path], out: Path, asked: Asked, say: Say 
 
     Raises InputError if the run, a path or the folder is bad, or no slice can be read.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out}: holds other files; choose an empty or new folder for --out")
+    if out.exists():
+        require_empty(out)
     files, left_out, damaged = find_slices(paths)
     opened = open_run(run)
     files = _chosen(files, opened, asked)
     refused = list(damaged)
-    missing: list[str] = []
+    missing: dict[str, None] = {}  # each sentence once, in order
     states = _states(opened, asked, missing, say)
-    explainer, bloods, rows, count = Explainer(opened.network, states, asked.percent), Bloods(missing), [], 0
-    with _whole_or_not(out) as folder:
+    explainer, phantoms, rows, count = Explainer(opened.network, states, asked.percent), Phantoms(), [], 0
+    with whole_folder(out) as folder:
         for file in tqdm(files, unit="slice", desc="explain", leave=False, disable=None):
             try:
                 raw = read_member(file)
@@ -94,7 +92,11 @@ def explain(run: Path, paths: Sequence[Path], out: Path, asked: Asked, say: Say 
                 refused.append(str(error))
                 continue
             image = slice_to_image(raw, opened.found.image_size, asked.repair)
-            blood, shows = bloods.of(file, raw, len(image))
+            try:
+                blood, shows = _blood(phantoms, file, raw, len(image))
+            except InputError as error:
+                blood, shows = None, ""
+                missing[f"blood: nobody knows where it is ({error})"] = None
             answer = explainer.explain(image, blood)
             count += 1
             known = {"picture": f"{count:03}_{_safe(file)}.png", "file": str(file), "phantom": raw.synthetic}
@@ -112,7 +114,7 @@ def explain(run: Path, paths: Sequence[Path], out: Path, asked: Asked, say: Say 
             "marked_percent_of_head": asked.percent,
             "counts": counts,
             "refused": refused,
-            "missing": missing,
+            "missing": list(missing),
             "means": means(rows),
             "means_named_rightly": means(named_rightly(rows)),
         }
@@ -135,11 +137,11 @@ def _chosen(files: list[Member], run: Run, asked: Asked) -> list[Member]:
     return files
 
 
-def _states(run: Run, asked: Asked, missing: list[str], say: Say) -> dict[str, TrainState]:
+def _states(run: Run, asked: Asked, missing: dict[str, None], say: Say) -> dict[str, TrainState]:
     """The network and those it is held against; what there cannot be goes to `missing`."""
     states = {TRAINED: run.state, RANDOM: run.network.draw(weights_key(run.settings))}
     if asked.without_shuffled:
-        missing.append(f"{SHUFFLED}: left out, as asked")
+        missing[f"{SHUFFLED}: left out, as asked"] = None
         return states
 
     folder, data = asked.shuffled or run.folder / shuffled.NAME, None
@@ -149,48 +151,26 @@ def _states(run: Run, asked: Asked, missing: list[str], say: Say) -> dict[str, T
         except (InputError, OSError) as error:
             if asked.data:
                 raise
-            missing.append(f"{SHUFFLED}: the run's data are not at hand, --data names them ({error})")
-            say(f"note: going on without a network of {missing[-1]}")
+            sentence = f"{SHUFFLED}: the run's data are not at hand, --data names them ({error})"
+            missing[sentence] = None
+            say(f"note: going on without a network of {sentence}")
             return states
     states[SHUFFLED] = shuffled.train_on_shuffled_labels(run, data, folder, say)
     return states
 
 
-class Bloods:
-    """Where the blood is in slices of phantoms, for files in their phantom's own folder."""
+def _blood(phantoms: Phantoms, file: Member, raw: StoredSlice, size: int) -> tuple[np.ndarray | None, str]:
+    """(size, size) bool, None if there is none, and the types of hemorrhage, joined by +; None and "" for a real slice.
 
-    def __init__(self, missing: list[str]):
-        self.missing = missing
-        self.known: dict[Path | None, dict] = {}
-
-    def of(self, file: Member, raw: StoredSlice, size: int) -> tuple[np.ndarray | None, str]:
-        """(size, size) bool, None if there is none, and the types of hemorrhage, joined by +; None and "" where nobody
-        knows."""
-        if not raw.synthetic:
-            return None, ""
-        folder = file.resolve().parent.parent if isinstance(file, Path) else None
-        if folder not in self.known:
-            self.known[folder] = self._plan(folder)
-        if raw.image_id not in self.known[folder]:
-            return None, ""
-        types, patient, planned = self.known[folder][raw.image_id]
-        if types == NOTHING:
-            return None, types
-        mask = pad_to_square(blood_of(patient, planned), False)
-        grey = Image.fromarray(mask.astype(np.uint8) * 255).resize((size, size), Image.Resampling.BOX)
-        mask = np.asarray(grey) > 127
-        return (mask if mask.any() else None), types
-
-    def _plan(self, folder: Path | None) -> dict:
-        try:
-            if folder is None:
-                raise InputError("a phantom's slices in a zip; unpack it")
-            types = {row.image_id: row.types for row in read_truth(folder)}
-            patients = patients_of(folder)
-        except (InputError, OSError) as error:
-            self.missing.append(f"blood: nobody knows where it is ({error})")
-            return {}
-        return {one.image_id: (types[one.image_id], patient, one) for patient in patients for one in patient.slices}
+    Raises InputError where nobody knows.
+    """
+    if not raw.synthetic:
+        return None, ""
+    truth = phantoms.truth(file, raw.image_id)
+    if truth is None:
+        raise InputError(f"slices of a phantom outside its own folder, which has {TRUTH}; unpack a zip")
+    mask = at_size(phantoms.blood(file, raw.image_id), size) if truth.kinds else np.zeros((size, size), bool)
+    return (mask if mask.any() else None), truth.types
 
 
 def means(rows: list[dict]) -> list[dict]:
@@ -257,26 +237,3 @@ def _cell(value: object) -> object:
 def _safe(file: Member) -> str:
     """Of a file's name what every file system takes."""
     return re.sub(r"[^A-Za-z0-9_-]+", "_", PurePosixPath(str(file)).stem)[:40]
-
-
-@contextmanager
-def _whole_or_not(out: Path) -> Iterator[Path]:
-    """A folder beside `out` that takes its place at the end; what a kill leaves of it goes the next time."""
-    out = out.resolve()
-    partial_folder = out.with_name(PARTIAL + out.name)
-    with claim(partial_folder):
-        _clear(partial_folder)
-        try:
-            yield partial_folder
-        except BaseException:
-            _clear(partial_folder)
-            raise
-    if out.exists():
-        out.rmdir()
-    partial_folder.rename(out)
-
-
-def _clear(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.name != LOCK:
-            path.unlink()

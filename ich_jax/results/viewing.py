@@ -17,8 +17,8 @@ from ich_jax.data.hounsfield import Encoding
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.windowing import AIR_HU
-from ich_jax.phantom.blood import blood_of, patients_of
-from ich_jax.phantom.dataset import TRUTH, read_truth
+from ich_jax.phantom.blood import Phantoms, at_size
+from ich_jax.phantom.dataset import TRUTH
 from ich_jax.phantom.patients import Truth
 from ich_jax.plumbing.command import InputError
 from ich_jax.show.viewer import Answering, Shown, pack_bytes, pack_stored, write_page
@@ -82,15 +82,19 @@ def view(
                 raise InputError(f"after {len(found)} slices the page is full; name fewer, or make them --size 128")
     if not found:
         raise InputError("; ".join(refused[:1]) or f"no axial CT slice among {len(files)} files")
-    truths = dict(_truths(found))
-    if blood and not truths:
+    phantoms = Phantoms()
+    for one in found:
+        one["truth"] = phantoms.truth(one["member"], one["image_id"]) if one["shown"].phantom else None
+    if blood and not any(one["truth"] for one in found):
         raise InputError(f"--blood: none of these is a phantom's slice in its own folder, with {TRUTH}")
     if network:
         _ask(network, found, repair)
     for one in found:
-        one["shown"] = one["shown"]._replace(truth=_as_truth(truths.get(one["file"])))
-    if blood:
-        _outline(found, truths)
+        one["shown"] = one["shown"]._replace(truth=_as_truth(one["truth"]))
+    bleeding = [one for one in found if one["truth"] and one["truth"].kinds] if blood else []
+    for one in bar(bleeding, desc="blood"):
+        mask = at_size(phantoms.blood(one["member"], one["image_id"]), one["side"])
+        one["shown"] = one["shown"]._replace(blood=pack_bytes(mask))
     not_read = f"Not read: {len(refused)} file{'s' * (len(refused) > 1)}" if refused else ""
     not_shown = "; ".join(filter(None, (not_read, in_words(+left_out).removeprefix("; "))))
     write_page(
@@ -112,8 +116,8 @@ def _require_html(out: Path) -> None:
 
 def _open(run: Path) -> "Run":
     from ich_jax.training.shared import (
-        open_trained,  # JAX takes seconds to import, and a page without a network needs none
-    )
+        open_trained,
+    )  # imports JAX, seconds that a page without a network needs not take
 
     return open_trained(run)
 
@@ -163,44 +167,10 @@ def _ask(run: "Run", found: list[dict], repair: bool) -> None:
         one["shown"] = one["shown"]._replace(probabilities=shares, saliency=seen)
 
 
-def _truths(found: list[dict]) -> Iterator[tuple[str, Truth]]:
-    """File → what was put into it, for phantoms in their own folder."""
-    tables: dict[Path, dict[str, Truth]] = {}
-    for one in found:
-        if one["shown"].phantom and isinstance(one["member"], Path):
-            folder = _folder_of(one)
-            if folder not in tables:
-                rows = read_truth(folder) if (folder / TRUTH).is_file() else []
-                tables[folder] = {row.image_id: row for row in rows}
-            if one["image_id"] in tables[folder]:
-                yield one["file"], tables[folder][one["image_id"]]
-
-
-def _folder_of(one: dict) -> Path:
-    return one["member"].resolve().parent.parent
-
-
 def _as_truth(row: Truth | None) -> dict | None:
     if row is None:
         return None
     return {"types": row.kinds, "mm2": {kind: getattr(row, f"{kind}_mm2") for kind in row.kinds}}
-
-
-def _outline(found: list[dict], truths: dict[str, Truth]) -> None:
-    """Add where the blood is to each slice that has some."""
-    bleeding = [one for one in found if one["file"] in truths and truths[one["file"]].kinds]
-    planned = {
-        (folder, planned.image_id): (patient, planned)
-        for folder in {_folder_of(one) for one in bleeding}
-        for patient in patients_of(folder)
-        for planned in patient.slices
-    }
-    for one in bar(bleeding, desc="blood"):
-        mask = pad_to_square(blood_of(*planned[_folder_of(one), one["image_id"]]), False)
-        if len(mask) != one["side"]:
-            grey = Image.fromarray(mask.astype(np.uint8) * 255)
-            mask = np.asarray(grey.resize((one["side"],) * 2, Image.Resampling.BOX)) > 127
-        one["shown"] = one["shown"]._replace(blood=pack_bytes(mask))
 
 
 def _numbered(series: list[list[dict]]) -> Iterator[Shown]:

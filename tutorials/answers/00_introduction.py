@@ -25,7 +25,7 @@ from ich_jax.phantom.dataset import read_truth
 from ich_jax.training.outcome import read_outcome
 from ich_jax.training.run import evaluate
 from tutorials.common import (
-    blood_of,
+    blood_in,
     phantom,
     practice_run,
     show,
@@ -54,7 +54,7 @@ table(
 #
 # > Outline the phantom's smallest subarachnoid bleed, as in the first picture.
 #
-# `blood_of` is true where at least half of a pixel is blood. The faint edge of a bleed, mixed with brain, stays outside
+# `blood_in` is true where at least half of a pixel is blood. The faint edge of a bleed, mixed with brain, stays outside
 # the line.
 
 # %%
@@ -67,7 +67,7 @@ axes.imshow(
     apply_window(read_slice(slices / "stage_2_train" / f"{row.image_id}.dcm").hu, *BRAIN),
     cmap="gray",
 )
-axes.contour(blood_of(row.image_id), [0.5], colors="white", linewidths=1.2)
+axes.contour(blood_in(row.image_id), [0.5], colors="white", linewidths=1.2)
 axes.set_axis_off()
 show(figure, f"The smallest subarachnoid bleed, {row.subarachnoid_mm2:.0f} mm², outlined. PHANTOM.")
 

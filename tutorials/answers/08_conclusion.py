@@ -17,7 +17,6 @@ if not (find_spec("ich_jax") and find_spec("tutorials")):
 import jax
 import jax.numpy as jnp
 import numpy as np
-from PIL import Image
 
 from ich_jax.paper import metrics
 from ich_jax.paper.printed import CLASSES
@@ -28,7 +27,7 @@ from ich_jax.training.inference import answer
 from ich_jax.training.outcome import read_outcome
 from tutorials.common import (
     GIVEN,
-    blood_of,
+    blood_in,
     left_out,
     practice_run,
     start,
@@ -96,8 +95,8 @@ for t in (1.0, best):
 # ## 3
 #
 # > Cover the blood: paint it with the median of the slice's other soft tissue (brain window between 0 and 255), and
-# > ask the network again, with `join_model` as in `saliency`. How does the probability of its class change? Is that a
-# > better answer to "where does it look" than a gradient?
+# > ask the network again (`join_model`, from `ich_jax.paper.steps`, puts it together). How does the probability of its
+# > class change? Is that a better answer to "where does it look" than a gradient?
 #
 # It asks the network about a *changed picture* instead of an infinitely small change, so it is closer to what one
 # means. It is only as good as the patch: where the class becomes another *bleed* and not 'none', the patch itself may
@@ -116,8 +115,7 @@ found = np.flatnonzero((result.actual > 0) & (result.predicted == result.actual)
 shown = np.concatenate([found[result.actual[found] == k][:1] for k in range(1, 6)])
 masks = []
 for place in () if GIVEN else shown:
-    blood = Image.fromarray((blood_of(data.image_ids[rows_of_test[place]]) * 255).astype(np.uint8))
-    masks.append(np.asarray(blood.resize((data.image_size,) * 2, Image.Resampling.BOX)) > 127)
+    masks.append(blood_in(data.image_ids[rows_of_test[place]], data.image_size))
 
 rows = []
 if GIVEN:
