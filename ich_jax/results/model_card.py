@@ -14,7 +14,7 @@ from ich_jax.plumbing.tables import markdown
 from ich_jax.results.beyond_the_paper import WITH_INTERVALS
 from ich_jax.results.bootstrap import DRAWS, auc_of_draws, draws, interval, metric_of_draws, patient_confusions
 from ich_jax.training.config import unlike_the_paper
-from ich_jax.training.outcome import Outcome
+from ich_jax.training.outcome import Outcome, of_a_phantom
 from ich_jax.training.run import Run
 from ich_jax.training.series import shown
 
@@ -58,9 +58,8 @@ def model_card(run: Run, tested: Tested, sizes: Mapping[str, int]) -> str:
         "**Not a medical device. Never use it on, or to decide about, a patient; for learning and research alone.**",
     ]
     if found.phantom:
-        sections.append(
-            "**PHANTOM: trained and tested on synthetic slices. The figures below say nothing of real ones.**"
-        )
+        said = of_a_phantom(settings, found)
+        sections.append(f"**{said[0].upper()}{said[1:]}. The figures below are of synthetic slices.**")
     sections.append(
         "\n".join(
             [
