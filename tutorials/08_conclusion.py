@@ -32,7 +32,7 @@ from ich_jax.paper import metrics
 from ich_jax.paper.printed import CLASSES
 from ich_jax.plumbing.command import InputError
 from ich_jax.results.bootstrap import draws, interval, metric_of_draws, patient_confusions
-from ich_jax.results.explanation import head_of, rank_correlation, share
+from ich_jax.results.map_checks import head_of, rank_correlation, share
 from ich_jax.results.saliency import gradient_saliency
 from ich_jax.show import figures
 from ich_jax.training.batches import split_rows
@@ -208,7 +208,7 @@ show(
 # %% [markdown]
 # A picture is no measurement. Because a phantom knows where its blood is, we can count: which share of the saliency
 # falls on blood, and which share would if it were spread evenly over the picture? And how much of it lies outside the
-# head, on the air and the headrest, where no bleed can be? ([results/explanation](../ich_jax/results/explanation.py) has
+# head, on the air and the headrest, where no bleed can be? ([results/map_checks](../ich_jax/results/map_checks.py) has
 # the functions.)
 
 

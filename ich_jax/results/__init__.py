@@ -6,7 +6,8 @@ side_by_side       its tables and figures beside ours
 beyond_the_paper   what it does not have: intervals, pairs, calibration, patients kept apart
 viewing            slices, a network's answers and a phantom's truth as one HTML page
 saliency           where a network looks: gradients, Grad-CAM, occlusion
-explanation        what such a map has to be held against
+map_checks         what such a map has to be held against
+explainer          a network, and those that know nothing, asked about one slice
 explaining         slices → pictures and numbers
 sharing            a trained network in a folder to pass on
 model_card         its page: what it is, how good it was, what it must not be used for

@@ -12,7 +12,7 @@ from flax import nnx
 from ich_jax.paper.metrics import log_softmax
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.steps import TrainState, Tree
-from ich_jax.results import explanation as held
+from ich_jax.results import map_checks
 from ich_jax.results.saliency import grad_cam, gradient_saliency, occlusion
 from ich_jax.training.network import Network
 
@@ -56,22 +56,22 @@ class Explainer:
         rng = np.random.default_rng(image.sum(dtype=np.int64))  # the same slice, the same draws, in whatever company
         probabilities = self._probabilities([image])[0]
         k = int(probabilities.argmax())
-        head = held.head_of(image)
-        cover = held.cover_of(image, head)
+        head = map_checks.head_of(image)
+        cover = map_checks.cover_of(image, head)
         maps = {
             network: dict(zip(MAPS, np.asarray(self._maps(*state[1:3], image, k, cover)), strict=True))
             for network, state in self.states.items()
         }
         values = {(name, network): maps[network][name] for name in MAPS for network in maps}
-        values[BRIGHTEST, ""] = held.brighter(image, head)
-        parts = {key: held.marked(one, head, self.percent, rng) for key, one in values.items() if one[head].any()}
+        values[BRIGHTEST, ""] = map_checks.brighter(image, head)
+        parts = {key: map_checks.marked(one, head, self.percent, rng) for key, one in values.items() if one[head].any()}
         covered = {key: part for key, part in parts.items() if key[1] in (TRAINED, "")}
         if blood is not None and (blood & head).any():
             covered[BLOOD, ""], values[BLOOD, ""] = blood & head, blood.astype(np.float32)
-        boxes = held.boxes(head, self.percent, BOXES, rng)
+        boxes = map_checks.boxes(head, self.percent, BOXES, rng)
         questions = boxes[:PLACES]
         for key, part in covered.items():
-            questions += [part, *(held.elsewhere(values[key], part, head, rng) for _ in range(PLACES))]
+            questions += [part, *(map_checks.elsewhere(values[key], part, head, rng) for _ in range(PLACES))]
         room = PLACES + (len(MAPS) + 2) * (1 + PLACES)  # as much for each slice, so that it is compiled once
         pictures = [np.where(part[..., None], cover, image) for part in questions]
         answers = self._probabilities(pictures + [image] * (room - len(pictures)))[:, k].tolist()
@@ -81,11 +81,14 @@ class Explainer:
             row = _row(name, network, empty=(name, network) not in parts and name != BLOOD)
             if (name, network) in parts:
                 one, part = values[name, network], parts[name, network]
-                row["mass_outside_head"] = held.share(one, ~head)
+                row["mass_outside_head"] = map_checks.share(one, ~head)
                 if blood is not None:
-                    row["mass_on_blood"], row["marked_on_blood"] = held.share(one, blood), float(blood[part].mean())
+                    row["mass_on_blood"], row["marked_on_blood"] = (
+                        map_checks.share(one, blood),
+                        float(blood[part].mean()),
+                    )
             if network not in (TRAINED, ""):
-                row["rank_correlation"] = held.rank_correlation(maps[TRAINED][name], maps[network][name], head)
+                row["rank_correlation"] = map_checks.rank_correlation(maps[TRAINED][name], maps[network][name], head)
             if (name, network) in covered:
                 place = PLACES + list(covered).index((name, network)) * (1 + PLACES)
                 row["marked_covered"], *others = answers[place : place + 1 + PLACES]
