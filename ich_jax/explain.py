@@ -22,18 +22,20 @@ def main(argv: list[str] | None = None) -> "Explained":
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="DICOM files, folders or zips of them")
     parser.add_argument("--out", type=Path, required=True, help="a new folder for pictures and numbers")
     parser.add_argument("--part", choices=("train", "validation", "test"), help="only slices of this part of the run")
-    parser.add_argument("--slices", type=int, default=0, help="only so many slices, drawn at random")
+    parser.add_argument("--slices", type=int, default=0, help="only so many slices, drawn at random (0: all)")
     parser.add_argument("--percent", type=float, default=5.0, help="of the head count as marked by a map (default: 5)")
     parser.add_argument("--data", type=Path, help="the run's prepared folder, if it has moved since the training")
-    parser.add_argument(
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument(
         "--shuffled", type=Path, help="folder of the network trained on shuffled labels (default: in the run folder)"
     )
-    parser.add_argument("--no-shuffled", action="store_true", help="go without that network")
+    other.add_argument("--no-shuffled", action="store_true", help="go without that network")
     parser.add_argument("--no-repair", action="store_true", help="do not undo the wrap-around of 12-bit values")
     args = parser.parse_args(argv)
     if args.slices < 0 or not 0 < args.percent <= 50:
         parser.error("--slices must be at least 0, and --percent above 0 and at most 50")
 
+    from ich_jax.data.find import number_of
     from ich_jax.results.explaining import Asked, as_text, explain
 
     asked = Asked(
@@ -50,9 +52,11 @@ def main(argv: list[str] | None = None) -> "Explained":
         print(line, file=sys.stderr)
     print(f"{as_text(explained)}\n\npictures and numbers: {args.out}")
     if explained.refused:
-        raise InputError(f"{len(explained.refused)} files could not be read; the others are explained")
+        raise InputError(f"{number_of(explained.refused)} could not be read; the others are explained")
     return explained
 
 
 if __name__ == "__main__":
-    run_command(main, "stopped; epochs on shuffled labels are kept, nothing else was written", at_once=True)
+    run_command(
+        main, "stopped; no picture or number was written, finished epochs on shuffled labels are kept", at_once=True
+    )

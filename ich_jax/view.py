@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> "Viewed":
         "what is drawn into the pictures themselves stays. A file that cannot be read is reported and the rest go on.",
     )
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="DICOM files, folders or zips of them")
-    parser.add_argument("--out", type=Path, required=True, help="the page to write, ending in .html")
+    parser.add_argument("--out", type=Path, required=True, help="the page to write, or to write anew, ending in .html")
     parser.add_argument("--run", type=Path, help="run folder, from `python -m ich_jax.train`, or a shared one")
     parser.add_argument("--size", type=int, help="make larger slices smaller, to this side in pixels")
     parser.add_argument("--no-repair", action="store_true", help="do not undo the wrap-around of 12-bit values")
@@ -30,6 +30,7 @@ def main(argv: list[str] | None = None) -> "Viewed":
     if args.size is not None and not 16 <= args.size <= 4096:
         parser.error("--size must be from 16 to 4096")
 
+    from ich_jax.data.find import number_of
     from ich_jax.plumbing.files import size_in_words
     from ich_jax.results.viewing import view
 
@@ -38,7 +39,7 @@ def main(argv: list[str] | None = None) -> "Viewed":
         print(line, file=sys.stderr)
     print(f"{args.out}: {viewed.counts}, {size_in_words(args.out.stat().st_size)}")
     if viewed.refused:
-        raise InputError(f"{len(viewed.refused)} files could not be read; the page shows the others")
+        raise InputError(f"{number_of(viewed.refused)} could not be read; the page shows the others")
     return viewed
 
 

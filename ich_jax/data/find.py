@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -127,6 +127,14 @@ def in_words(left_out: Counter) -> str:
         return ""
     hint = "; zip files inside are not opened, unpack them first" if left_out[INNER_ZIP] else ""
     return "; left out: " + ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items())) + hint
+
+
+def number_of(files: Sequence) -> str:
+    """
+    >>> number_of(["a.dcm"])
+    '1 file'
+    """
+    return f"{len(files):,} file{'s' * (len(files) != 1)}"
 
 
 def is_zip(path: Path) -> bool:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
+TITLE = "Intracranial Hemorrhage Identification from Computed Tomography Images Using a Lightweight Deep Learning Model"
+
 # S1…S6 of the confusion matrices, in their order. A class index anywhere in ich_jax is a place in this tuple.
 CLASSES = ("none", "epidural", "intraparenchymal", "intraventricular", "subarachnoid", "subdural")
 TYPES = CLASSES[1:]  # of hemorrhage

@@ -158,7 +158,10 @@ def _lock(path: Path, folder: Path) -> int:
 
 
 def require_empty(folder: Path, but: str = "") -> None:
-    """Raises InputError if `folder` holds more than `but` and what a kill leaves of `write_whole` and `claim`."""
+    """Raises InputError if `folder` is none, or holds more than `but` and what a kill leaves of `write_whole` and
+    `claim`."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: is a file; --out has to be a folder")
     if any(path.name not in (LOCK, but) and not path.name.startswith(PARTIAL) for path in folder.iterdir()):
         raise InputError(f"{folder}: holds other files; choose an empty or new folder for --out")
 

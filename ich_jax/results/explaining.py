@@ -23,7 +23,7 @@ from ich_jax.phantom.dataset import TRUTH
 from ich_jax.plumbing import tables
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import require_empty, whole_folder, write_csv, write_json
-from ich_jax.results.explainer import CHECKS, ON_BLOOD, RANDOM, SHUFFLED, TRAINED, Explainer
+from ich_jax.results.explainer import BLOOD, CHECKS, ON_BLOOD, RANDOM, SHUFFLED, TRAINED, Explainer
 from ich_jax.show import figures
 from ich_jax.training import shuffled
 from ich_jax.training.batches import split_rows
@@ -115,8 +115,7 @@ def explain(run: Path, paths: Sequence[Path], out: Path, asked: Asked, say: Say 
             "counts": counts,
             "refused": refused,
             "missing": list(missing),
-            "means": means(rows),
-            "means_named_rightly": means(named_rightly(rows)),
+            "groups": [group(name, some) for name, some in groups(rows).items()],
         }
         names = (*COLUMNS, *ON_BLOOD, *CHECKS)
         write_csv(folder / "explain.csv", names, ([_cell(row[name]) for name in names] for row in rows))
@@ -141,7 +140,7 @@ def _states(run: Run, asked: Asked, missing: dict[str, None], say: Say) -> dict[
     """The network and those it is held against; what there cannot be goes to `missing`."""
     states = {TRAINED: run.state, RANDOM: run.network.draw(weights_key(run.settings))}
     if asked.without_shuffled:
-        missing[f"{SHUFFLED}: left out, as asked"] = None
+        missing[f"network of {SHUFFLED}: --no-shuffled leaves it out"] = None
         return states
 
     folder, data = asked.shuffled or run.folder / shuffled.NAME, None
@@ -151,9 +150,9 @@ def _states(run: Run, asked: Asked, missing: dict[str, None], say: Say) -> dict[
         except (InputError, OSError) as error:
             if asked.data:
                 raise
-            sentence = f"{SHUFFLED}: the run's data are not at hand, --data names them ({error})"
+            sentence = f"network of {SHUFFLED}: the run's data are not at hand, --data names them ({error})"
             missing[sentence] = None
-            say(f"note: going on without a network of {sentence}")
+            say(f"note: going on without a {sentence}")
             return states
     states[SHUFFLED] = shuffled.train_on_shuffled_labels(run, data, folder, say)
     return states
@@ -173,11 +172,33 @@ def _blood(phantoms: Phantoms, file: Member, raw: StoredSlice, size: int) -> tup
     return (mask if mask.any() else None), truth.types
 
 
+def groups(rows: list[dict]) -> dict[str, list[dict]]:
+    """The rows of all slices; where blood is known also those of slices with some, and of those among them whose named
+    class is one that is there."""
+    bleeding = [row for row in rows if row["shows"] not in ("", NOTHING)]
+    if not bleeding:
+        return {"all slices": rows}
+    rightly = [row for row in bleeding if row["named"] in row["shows"].split("+")]
+    return {
+        "all slices": rows,
+        "the slices with blood": bleeding,
+        "those of them whose type is named rightly": rightly,
+    }
+
+
+def group(name: str, rows: list[dict]) -> dict:
+    """{"group", "slices", "probability", "means"}; the probability is the mean of the named class's."""
+    slices = {row["file"]: row["probability"] for row in rows}
+    probability = float(np.mean(list(slices.values()))) if slices else None
+    return {"group": name, "slices": len(slices), "probability": probability, "means": means(rows)}
+
+
 def means(rows: list[dict]) -> list[dict]:
     """Over slices, for each map and network, each over those that have the number; `empty_in`: how many have none, as
     the map is 0 all over the head."""
     found = []
-    for name, network in dict.fromkeys((row["map"], row["network"]) for row in rows):
+    pairs = dict.fromkeys((row["map"], row["network"]) for row in rows)
+    for name, network in sorted(pairs, key=lambda pair: pair[0] == BLOOD):  # which the first slice may not have
         of_map = [row for row in rows if (row["map"], row["network"]) == (name, network)]
         one = {"map": name, "network": network, "empty_in": sum(row["empty"] for row in of_map)}
         found.append(one | {column: _mean(row[column] for row in of_map) for column in (*ON_BLOOD, *CHECKS)})
@@ -189,35 +210,29 @@ def _mean(numbers: Iterable[float]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def named_rightly(rows: list[dict]) -> list[dict]:
-    """The rows of bleeding slices whose named class is one that is there."""
-    return [row for row in rows if row["named"] != NOTHING and row["named"] in row["shows"].split("+")]
-
-
 def as_text(explained: Explained) -> str:
     """What the terminal says at the end."""
-    rows, found = explained.rows, explained.found
-    bleeding = [row for row in rows if row["shows"] not in ("", NOTHING)]
-    lines = [f"{found['network']}.\n", *_table("all slices", rows, found)]
-    if bleeding:
-        lines += _table("the slices with blood", bleeding, found)
-        lines += _table("those of them whose type is named rightly", named_rightly(rows), found)
+    found = explained.found
+    lines = [f"{found['network']}.\n"]
+    for one in found["groups"]:
+        # Blood is in some of the slices only, and the other groups tell of it.
+        without = (ON_BLOOD, BLOOD) if one is found["groups"][0] else ((), "")
+        lines += _table(one, *without)
     return "\n".join([*lines, *(f"missing: {line}" for line in found["missing"]), found["counts"]])
 
 
-def _table(which: str, rows: list[dict], found: dict) -> list[str]:
-    slices = {row["file"]: row["probability"] for row in rows}
-    if not slices:
-        return [f"{which}: none\n"]
-    about = f"{which}: {len(slices)}; mean probability of the named class {np.mean(list(slices.values())):.3f}"
+def _table(one: dict, without_columns: Sequence[str], without_map: str) -> list[str]:
+    if not one["slices"]:
+        return [f"{one['group']}: none\n"]
+    about = f"{one['group']}: {one['slices']}; mean probability of the named class {one['probability']:.3f}"
+    names = [name for name in HEADERS if name not in without_columns]
+    lines = [line for line in one["means"] if line["map"] != without_map]
     table = [
-        (one["map"], one["network"], *("" if one[name] is None else f"{one[name]:.3f}" for name in HEADERS))
-        for one in means(rows)
+        (line["map"], line["network"], *("" if line[name] is None else f"{line[name]:.3f}" for name in names))
+        for line in lines
     ]
-    empty = [
-        f"empty: {one['map']}, {one['network']}, in {one['empty_in']} slices" for one in means(rows) if one["empty_in"]
-    ]
-    return [about, tables.text(("map", "network", *HEADERS.values()), table), *empty, ""]
+    empty = [f"empty: {line['map']}, {line['network']}, in {line['empty_in']}" for line in lines if line["empty_in"]]
+    return [about, tables.text(("map", "network", *(HEADERS[name] for name in names)), table), *empty, ""]
 
 
 def _title(known: dict, phantoms_network: bool) -> str:

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from ich_jax.paper.metrics import auc
-from ich_jax.paper.printed import CLASSES, NETWORK_NAMES
+from ich_jax.paper.printed import CLASSES, NETWORK_NAMES, TITLE
 from ich_jax.paper.windowing import WINDOWS
 from ich_jax.plumbing.tables import markdown
 from ich_jax.results.beyond_the_paper import WITH_INTERVALS
@@ -55,6 +55,7 @@ def model_card(run: Run, tested: Tested, sizes: Mapping[str, int]) -> str:
     unlike = unlike_the_paper(settings, found)
     sections = [
         f"# {mark}{name}, six classes of hemorrhage in slices of head CT",
+        f"Made with ich_jax, which makes a paper executable, the one that is meant below: *{TITLE}*.",
         "**Not a medical device. Never use it on, or to decide about, a patient; for learning and research alone.**",
     ]
     if found.phantom:
@@ -87,7 +88,8 @@ MUST_NOT = """Diagnosis, triage, second opinions, or anything else that touches 
 one of six classes; it knows no scan, no history and no other finding, and always answers, also for what is no head.
 Other scanners, protocols, ages and hospitals than those of its data were not tested."""
 
-USE = """`python -m ich_jax.predict THIS_FOLDER FILE.dcm` answers for DICOM files, with the numbers of the run itself.
+USE = """Where ich_jax is installed, `python -m ich_jax.predict THIS_FOLDER FILE.dcm` answers for DICOM files, with
+the numbers of the run itself.
 model.safetensors holds weights alone, config.json the settings; reading them runs no code."""
 
 ONNX = """model.onnx needs no JAX. Its input `images` is (batch, {size}, {size}, 3) uint8, any batch; its output

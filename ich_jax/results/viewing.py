@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from ich_jax.data.dicom import NotAxialCT, SliceError, StoredSlice, pad_to_square, require_picture
-from ich_jax.data.find import Member, find_slices, in_words, read_member
+from ich_jax.data.find import Member, find_slices, in_words, number_of, read_member
 from ich_jax.data.hounsfield import Encoding
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.paper.printed import CLASSES
@@ -95,7 +95,7 @@ def view(
     for one in bar(bleeding, desc="blood"):
         mask = at_size(phantoms.blood(one["member"], one["image_id"]), one["side"])
         one["shown"] = one["shown"]._replace(blood=pack_bytes(mask))
-    not_read = f"Not read: {len(refused)} file{'s' * (len(refused) > 1)}" if refused else ""
+    not_read = f"Not read: {number_of(refused)}" if refused else ""
     not_shown = "; ".join(filter(None, (not_read, in_words(+left_out).removeprefix("; "))))
     write_page(
         out,

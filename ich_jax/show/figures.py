@@ -156,7 +156,7 @@ def reliability_diagram(found: Mapping[str, Calibration], title: str = "") -> Fi
 def explanation_panels(
     image: np.ndarray, maps: Mapping[str, Mapping[str, np.ndarray]], blood: np.ndarray | None, title: str = ""
 ) -> Figure:
-    """A slice in the brain window, and its maps; a line of them for each network. Dark is high, each has its own scale.
+    """A slice in the brain window, and its maps; a line of them for each network.
 
     Args:
         image: (size, size, 3) uint8.
@@ -173,11 +173,11 @@ def explanation_panels(
     for line, (network, of_network) in zip(panels, maps.items(), strict=True):
         for axes, (name, values) in zip(line[1:], of_network.items(), strict=True):
             axes.imshow(values, cmap="gray_r", vmin=0, vmax=np.quantile(values, 0.99) or None)
-            axes.set_title(f"{name}, {network}", fontsize=8)
+            axes.set_title(f"{name}, {network}{'' if values.any() else ': empty'}", fontsize=8)
     if blood is not None:
         for axes in (panels[0, 0], *panels[:, 1:].ravel()):
             axes.contour(blood, [0.5], colors="tab:red", linewidths=0.8)
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle(f"{title}\nDark is high; each map has a scale of its own.", fontsize=9)
     return figure
 
 

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from ich_jax.paper.printed import CLASSES, IMAGE_SIZE
+from ich_jax.paper.printed import CLASSES, IMAGE_SIZE, TITLE
 from ich_jax.paper.windowing import AIR_HU, WINDOWS, Window
 from ich_jax.plumbing.files import write_whole
 
@@ -121,6 +121,7 @@ def _write(
     parts = {
         "policy": f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; "
         "base-uri 'none'; form-action 'none'",
+        "paper": TITLE,
         "title": "PHANTOM: head CT through a window" if synthetic else "Head CT through a window",
         "kind": _kind(synthetic, len(slices), network),
         "style": style,

@@ -198,24 +198,30 @@ def read_config(folder: Path, shared: bool = False) -> tuple[Settings, Found]:
     """
     path = folder / "config.json"
     if not shared and (folder / SHARED).exists():
-        raise InputError(f"{folder}: a shared network, not a run; `python -m ich_jax.predict` takes it")
+        raise InputError(f"{folder}: a shared network, not a run; `predict` and `view` take it")
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; name the folder of a run")
     try:
         config = read_json(path)
     except FileNotFoundError:
         message = f"{folder}: not a run folder (no config.json); make one with `python -m ich_jax.train`"
         raise InputError(message) from None
+    if not shared and "sha256" in config:
+        raise InputError(f"{folder / SHARED}: missing, and this is a shared network's folder")
     if config.get("format") != FORMAT:
         raise InputError(f"{path}: not of this version of ich_jax; train again, into another folder")
     try:
         settings, found = Settings(**config["settings"]), Found(**config["found"])
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
+        raise InputError(f"{path}: damaged: has no {error.args[0]!r}") from None
+    except TypeError as error:
         raise InputError(f"{path}: damaged: {error}") from None
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     plain = [one for one in fields(Found) if one.name != "slices"]
     wrong = [one.name for one in plain if type(getattr(found, one.name)) is not one.type]
     if wrong or not _are_counts(found.slices):
-        raise InputError(f"{path}: damaged: {', '.join(wrong or ['slices'])}")
+        raise InputError(f"{path}: damaged: no possible value of {', '.join(wrong or ['slices'])}")
     return settings, found
 
 

@@ -23,9 +23,9 @@ HISTORY_COLUMNS = ("epoch", "train_loss", "train_accuracy", "validation_loss", "
 
 # Of three networks of `make train`, by `python -m benchmarks.transfer`; a test compares with benchmarks/results/.
 PHANTOM_NETWORK = (
-    "Three networks trained as this one were asked about 26 real slices, which the phantom had been fitted to, 9 of "
-    "them with a hemorrhage: AUC of any 0.959 (95 % interval 0.884 to 1.000); types they tell apart badly "
-    "(docs/phantom.md)"
+    "Three networks trained like this one told hemorrhage from none on 26 real slices, 9 with some, with an AUC of "
+    "0.959 (95 % interval 0.884 to 1.000); the phantom had been made to look like those slices, and types are told "
+    "apart badly (docs/phantom.md of ich_jax)"
 )
 PHANTOM_SLICES = 2935  # that they had, in all three parts
 

@@ -31,6 +31,7 @@ from ich_jax.training.run import Run, open_run
 
 LARGEST_IMAGE = 4096  # pixels; `prepare` makes none that are larger
 LARGEST_TEXT = 2**20  # bytes of config.json, and of the header of model.safetensors
+ABOUT = "ich_jax"  # the name under which model.safetensors says what it is
 NEVER = "For learning and research. Never for diagnosis."
 
 
@@ -64,7 +65,7 @@ def write_shared(folder: Path, run: Run) -> None:
     """Write model.safetensors and config.json of a run's best epoch into a folder that is there."""
     tensors = {name: np.asarray(leaf) for name, leaf in named(run.state.params, run.state.batch_stats)}
     # One entry, since safetensors writes several in an order of its own: the same run gives the same bytes.
-    content = save(tensors, {"ich_jax": json.dumps(facts(run.found))})
+    content = save(tensors, {ABOUT: json.dumps(facts(run.found))})
     (folder / SHARED).write_bytes(content)
     config = {
         "format": FORMAT,
@@ -107,22 +108,28 @@ def open_shared(folder: Path, devices: Devices | None = None) -> Shared:
     network = build(answering, found, devices)
     like = network.like
     expected = dict(named(like.params, like.batch_stats))
-    arrays = _read(folder / SHARED, expected, config.get("sha256"))
+    arrays, about = _read(folder / SHARED, expected, config.get("sha256"))
+    if about != json.dumps(facts(found)):
+        raise InputError(f"{path}: does not say what {SHARED} says of itself, whether it learned from a phantom")
     leaves = iter(network.devices.put([arrays[name] for name in expected]))
     params, batch_stats = (jax.tree.map(lambda _: next(leaves), tree) for tree in (like.params, like.batch_stats))
     return Shared(folder, settings, found, network, TrainState(jnp.int32(0), params, batch_stats, ()))
 
 
-def _read(path: Path, expected: dict[str, jax.ShapeDtypeStruct], sha256: str) -> dict[str, np.ndarray]:
-    """The arrays of a file that has just the expected ones."""
+def _read(
+    path: Path, expected: dict[str, jax.ShapeDtypeStruct], sha256: str | None
+) -> tuple[dict[str, np.ndarray], str | None]:
+    """The arrays of a file that has just the expected ones, and what it says of itself."""
     if not path.is_file():
         raise InputError(f"{path}: not a file")
     size, least = path.stat().st_size, sum(4 * math.prod(leaf.shape) for leaf in expected.values())
     if not least < size < least + LARGEST_TEXT:
-        raise InputError(f"{path}: damaged or of another network: {size:,} bytes where {least:,} are expected")
+        raise InputError(f"{path}: damaged or of another network: {size:,} bytes; its numbers alone take {least:,}")
     with open(path, "rb") as file:
         if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-            raise InputError(f"{path}: damaged, or of another folder: not the file that config.json names")
+            raise InputError(
+                f"{path}: damaged, or of another folder: not the weights that config.json was written with"
+            )
     try:
         with safe_open(path, framework="numpy") as file:
             found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (it is no dict)
@@ -133,9 +140,10 @@ def _read(path: Path, expected: dict[str, jax.ShapeDtypeStruct], sha256: str) ->
             if found:
                 raise InputError(f"{path}: of another network: has {min(found)}, too")
             arrays = {name: file.get_tensor(name) for name in expected}
+            about = (file.metadata() or {}).get(ABOUT)
     except SafetensorError as error:
         raise InputError(f"{path}: damaged: {' '.join(str(error).split())[:200]}") from error
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             raise InputError(f"{path}: damaged: {name} has values that are not finite")
-    return arrays
+    return arrays, about

@@ -18,7 +18,7 @@ from ich_jax.data.prepared import Prepared
 from ich_jax.paper.early_stopping import EarlyStopping
 from ich_jax.paper.steps import TrainState
 from ich_jax.plumbing.command import InputError
-from ich_jax.plumbing.files import claim, require_empty, write_json
+from ich_jax.plumbing.files import claim, write_json
 from ich_jax.training import checkpoint
 from ich_jax.training.batches import split_rows
 from ich_jax.training.loop import Progress, train_epoch
@@ -33,7 +33,7 @@ def shuffled(classes: np.ndarray, rows: np.ndarray, seed: int) -> np.ndarray:
     """(N,) class indices, those of `rows` permuted among each other.
 
     >>> shuffled(np.array([0, 1, 2, 3, 4, 5]), np.array([1, 3, 5]), seed=2).tolist()
-    [0, 3, 2, 1, 4, 5]
+    [0, 5, 2, 3, 4, 1]
     """
     changed = classes.copy()
     changed[rows] = np.random.default_rng([seed, len(rows)]).permutation(classes[rows])
@@ -65,13 +65,14 @@ def train_on_shuffled_labels(
         InputError: `folder` holds something else, or a network of another run; a loss is not finite.
     """
     settings, epochs, path = run.settings, _epochs(run), folder / "checkpoint"
+    if folder.exists() and not (folder / ABOUT).exists() and (folder.is_file() or any(folder.iterdir())):
+        raise InputError(f"{folder}: is no network of shuffled labels; --shuffled takes its folder, or a new one")
     if is_trained(run, folder):
         return checkpoint.load(path, epochs, run.network.like, settings, run.found).state
     rows = split_rows(data, settings)["train"]
     classes = shuffled(data.classes, rows, settings.seed)
     with claim(folder):
         if not (folder / ABOUT).exists():
-            require_empty(folder)
             write_json(folder / ABOUT, {"labels": "shuffled", "data": run.found.fingerprint, "epochs": epochs})
         saved = checkpoint.saved_epochs(path)
         if saved and saved[-1] > epochs:

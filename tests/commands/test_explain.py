@@ -57,7 +57,7 @@ def test_pictures_numbers_and_a_table_and_the_damaged_file_is_told(run, slices, 
     monkeypatch.setattr(
         explaining.figures, "explanation_panels", lambda *given: (titles.append(given[-1]), draw(*given))[1]
     )
-    with pytest.raises(InputError, match="1 files could not be read; the others are explained"):
+    with pytest.raises(InputError, match="1 file could not be read; the others are explained"):
         explain.main([str(run), str(slices), "--out", "out"])
     said, told = capsys.readouterr()
     assert "training once on shuffled labels, " in said
@@ -110,7 +110,7 @@ def test_without_data_it_goes_on_and_says_what_is_missing(undrawn, run, slices, 
     with pytest.raises(InputError, match="not the data set that this run was trained on"):
         explain.main([str(moved), file, "--out", "other", "--data", str(tmp_path / "another")])
     explain.main([str(moved), file, "--out", "asked", "--no-shuffled"])
-    assert "missing: shuffled labels: left out, as asked" in capsys.readouterr().out
+    assert "missing: network of shuffled labels: --no-shuffled leaves it out" in capsys.readouterr().out
     assert sorted(os.listdir()) == ["asked", "out"]
 
 

@@ -161,7 +161,7 @@ def test_it_goes_on_after_a_bad_file(tmp_path, capsys):
     (tmp_path / "bad.dcm").write_bytes(b"no slice")
     (tmp_path / "good.dcm").write_bytes(make_dicom(ramp()))
     page = tmp_path / "page.html"
-    with pytest.raises(InputError, match="1 files could not be read; the page shows the others"):
+    with pytest.raises(InputError, match="1 file could not be read; the page shows the others"):
         view.main([str(tmp_path), "--out", str(page)])
     assert capsys.readouterr().err == f"{tmp_path / 'bad.dcm'}: not a DICOM file\n"
     found = data_of(page)

@@ -276,7 +276,7 @@ def test_a_full_disk_is_one_line(kaggle, tmp_path, monkeypatch):
             prepare.main(command)
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
-        with pytest.raises(InputError, match=r"needs \d+ MB, the disk has 0 MB free"):
+        with pytest.raises(InputError, match=r"needs \d+ MB, the disk has 0 kB free"):
             prepare.main([*command[:2], str(tmp_path / "other"), *command[3:]])
     assert len(prepare.main(command).images) == 36
 

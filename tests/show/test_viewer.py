@@ -255,7 +255,7 @@ def test_drag_wheel_and_pointer(browse, page):
         page.mouse.up()
         dragged = until(page, "shows.width === 132")
         page.mouse.wheel(0, 120)
-        until(page, "shows.index === 3")
+        until(page, "shows.index === 1")
         return probe, dragged
 
     probe, dragged = browse(page, look)
@@ -312,7 +312,7 @@ def test_differences_are_told_in_grey_levels(browse, page):
     steps = np.abs(apply_window(hu, 40, 80).astype(int) - standard(hu, "linear", 40, 80))
     assert f"at most {steps.max()} grey levels, {steps.mean():.2f} on average" in functions
     assert order == "window-first"
-    assert orders.startswith("window, then resize to 96 × 96 (paper) minus resize to 96 × 96, then window")
+    assert orders.startswith("“window, then resize to 96 × 96 (paper’s order)” minus “resize to 96 × 96, then window”")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -49,6 +49,6 @@ def test_what_does_not_fit_is_refused_with_the_numbers_and_leaves_nothing(toy, m
     with pytest.raises(InputError, match=words):
         cache_on_device(big, np.arange(600), choose_devices(1))
     monkeypatch.setattr(cache, "_free", lambda devices: 1000)
-    with pytest.raises(InputError, match="48 training slices are 0 MB"):
+    with pytest.raises(InputError, match="48 training slices are 147 kB"):
         train.main(["--data", str(toy), "--cache-on-device"])
     assert os.listdir("runs") == []

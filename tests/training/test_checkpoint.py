@@ -92,7 +92,7 @@ def test_a_full_disk_is_one_line_and_keeps_the_old_one(tmp_path, state, monkeypa
 
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 0))
-        with pytest.raises(InputError, match=r"needs \d+ MB, the disk has 0 MB free; the epochs before it are kept"):
+        with pytest.raises(InputError, match=r"needs \d+ MB, the disk has 0 kB free; the epochs before it are kept"):
             save(tmp_path, state, stopping.after(0.5))
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint.ocp, "save", full)

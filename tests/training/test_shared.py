@@ -195,6 +195,26 @@ def test_a_config_that_is_none_is_refused(folder, text, words):
         open_trained(folder)
 
 
+def test_a_phantoms_network_stays_one(folder):
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["found"]["phantom"] = True
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    with pytest.raises(InputError, match=f"config.json: does not say what {MODEL} says of itself"):
+        open_trained(folder)
+
+
+def test_a_folder_without_its_weights_is_no_run_to_go_on_with(folder):
+    (folder / MODEL).unlink()
+    with pytest.raises(InputError, match=f"{MODEL}: missing, and this is a shared network's folder"):
+        open_trained(folder)
+
+
+def test_a_file_is_no_folder(folder):
+    for name in (MODEL, "config.json"):
+        with pytest.raises(InputError, match=f"{name}: is a file; name the folder of a run"):
+            open_trained(folder / name)
+
+
 def test_it_is_no_run_to_go_on_with(folder):
     with pytest.raises(InputError, match="a shared network, not a run"):
         open_run(folder)

@@ -6,12 +6,13 @@ const NAMES = { clip: "clip and stretch (paper)", linear: "DICOM LINEAR", exact:
 const N = DATA.image_size;
 const ORDERS = {
   stored: "as stored",
-  "window-first": `window, then resize to ${N} × ${N} (paper)`,
+  "window-first": `window, then resize to ${N} × ${N} (paper’s order)`,
   "resize-first": `resize to ${N} × ${N}, then window`,
 };
 const KEPT = 24; // slices unpacked in memory
 const SOFT = [-100, 200]; // HU, the upper histogram
 const SCALE = [-1100, 3100];
+const NOTCH = 100; // pixels, of a mouse's wheel; browsers say 100 or 120
 
 const $ = (id) => document.getElementById(id);
 const state = { index: 0, window: [DATA.windows[0].level, DATA.windows[0].width], name: "clip", order: "stored",
@@ -245,7 +246,7 @@ function drawDifference() {
   const here = other in NAMES ? NAMES : ORDERS;
   const own = other in NAMES ? state.name : state.order;
   $("difference-text").textContent = other === own ? "That is the same; choose another." :
-    `${here[own]} minus ${here[other]}: at most ${most} grey level${most === 1 ? "" : "s"}, ${mean.toFixed(2)} on average; ` +
+    `“${here[own]}” minus “${here[other]}”: at most ${most} grey level${most === 1 ? "" : "s"}, ${mean.toFixed(2)} on average; ` +
     `${((100 * changed) / sizes.length).toFixed(1)} % of the pixels differ. Orange: the first is brighter; blue: darker.`;
 }
 
@@ -408,7 +409,7 @@ function listenToPointer() {
       const [level, width] = start.window;
       const wider = width * Math.exp((event.clientX - start.x) / 200);
       const higher = level + ((start.y - event.clientY) * Math.max(width, 20)) / 200;
-      if (event.clientX !== start.x || event.clientY !== start.y) setWindow(Math.round(higher), between(Math.round(wider), 1, 8192));
+      if (event.clientX !== start.x || event.clientY !== start.y) setWindow(between(Math.round(higher), ...SCALE), between(Math.round(wider), 1, 8192));
     } else {
       state.probe = placeOf(event);
       drawOverlay();
@@ -428,9 +429,9 @@ function listenToPointer() {
   $("stage").addEventListener("wheel", (event) => {
     if (event.ctrlKey) return; // that zooms the page
     event.preventDefault();
-    rolled += event.deltaMode ? event.deltaY * 40 : event.deltaY;
-    const steps = Math.trunc(rolled / 40);
-    rolled -= steps * 40;
+    rolled += event.deltaMode ? Math.sign(event.deltaY) * NOTCH : event.deltaY;
+    const steps = Math.trunc(rolled / NOTCH);
+    rolled -= steps * NOTCH;
     if (steps) go(state.index + steps);
   }, { passive: false });
   $("strip").addEventListener("click", (event) => {
