@@ -144,7 +144,7 @@ def test_a_folder_that_holds_something_is_left_alone(undrawn, run, slices, tmp_p
     (tmp_path / "mine").write_text("", encoding="utf-8")
     with pytest.raises(InputError, match="holds other files"):
         explain.main([str(run), str(slices), "--out", str(tmp_path)])
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="is no network of shuffled labels"):
         explain.main([str(run), str(slices), "--out", "out", "--shuffled", str(tmp_path)])
     assert os.listdir(tmp_path) == ["mine"]
     with pytest.raises(SystemExit) as caught:

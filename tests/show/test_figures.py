@@ -119,6 +119,11 @@ def test_each_map_has_its_own_scale_and_the_blood_is_outlined_in_all():
         assert len(axes) == 6
         np.testing.assert_array_equal(axes[0].images[0].get_array(), image[..., 0])
         drawn_maps = [one for one in axes[1:] if one.images]
-        assert [one.get_title() for one in drawn_maps] == ["gradient, a", "empty, a", "gradient, b", "empty, b"]
+        assert [one.get_title() for one in drawn_maps] == [
+            "gradient, a",
+            "empty, a: empty",
+            "gradient, b",
+            "empty, b: empty",
+        ]
         assert drawn_maps[0].images[0].get_clim() == (0, np.quantile(maps["a"]["gradient"], 0.99))
         assert [bool(one.collections) for one in (axes[0], *drawn_maps)] == [outline is not None] * 5

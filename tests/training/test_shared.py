@@ -125,7 +125,7 @@ def test_weights_that_are_not_those_of_config_json_are_refused(folder):
     flipped = bytearray((folder / MODEL).read_bytes())
     flipped[-1] ^= 1
     (folder / MODEL).write_bytes(flipped)
-    with pytest.raises(InputError, match="not the file that config"):
+    with pytest.raises(InputError, match="not the weights that config"):
         open_trained(folder)
 
 

@@ -50,5 +50,5 @@ def test_cut_off_it_goes_on_to_the_same_network(run, toy, tmp_path):
 
 def test_a_folder_of_something_else_is_left_alone(run, toy, tmp_path):
     (tmp_path / "checkpoint").mkdir()
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match="is no network of shuffled labels"):
         shuffled.train_on_shuffled_labels(run, open_prepared(toy), tmp_path)
