@@ -21,6 +21,7 @@ from ich_jax.data.preparing import plan
 from ich_jax.data.source import FOLDERS, KAGGLE_ROOT, open_source
 from ich_jax.data.unfinished import Candidate, Unfinished
 from ich_jax.paper.printed import TYPES, table_1
+from ich_jax.phantom.domains import GENERATOR
 from ich_jax.phantom.scanner import FORMATS, Identity, store, to_dicom
 from ich_jax.plumbing.files import write_whole
 from ich_jax.results.audit import DUPLICATED_IDS
@@ -132,7 +133,7 @@ class RsnaSize:
 
     def _done(self, row: int, who: Identity, image: np.ndarray) -> Candidate:
         digest = hashlib.sha256(image.tobytes()).hexdigest()
-        return Candidate(row, who.patient_id, who.study_id, digest, False, "", synthetic=True)
+        return Candidate(row, who.patient_id, who.study_id, digest, False, "", str(GENERATOR))
 
 
 def _identifier(number: int, digits: int) -> str:

@@ -28,6 +28,7 @@ from ich_jax.paper.windowing import AIR_HU
 from ich_jax.plumbing.command import InputError
 
 MAX_SIDE = 4096  # pixels; RSNA's largest slice is 768 × 768. A damaged header can ask for 65,535 × 65,535.
+GENERATOR_TITLE = "GENERATOR "  # and its version, in every synthetic file's header
 PHANTOM_MARK = "ICH_JAX_PHANTOM"  # in every synthetic file's header, so that none passes for a real slice
 MAX_FILE_BYTES = 64 * 2**20
 HEAD_BYTES = 1024  # of a file, enough to tell what it is
@@ -79,7 +80,12 @@ class StoredSlice:
     study_id: str
     series_id: str
     along_normal: float | None
-    synthetic: bool  # the file says that it is a phantom
+    generator: str  # of a phantom's file, the version of what drew it; "" for a real slice
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the file says that it is a phantom."""
+        return bool(self.generator)
 
 
 @dataclass(frozen=True)
@@ -231,8 +237,16 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
         study_id=printable(text_of(dataset, "StudyInstanceUID")),
         series_id=printable(text_of(dataset, "SeriesInstanceUID")),
         along_normal=along_normal,
-        synthetic=dataset.file_meta.get("ImplementationVersionName") == PHANTOM_MARK,
+        generator=_generator(dataset),
     )
+
+
+def _generator(dataset: pydicom.Dataset) -> str:
+    if dataset.file_meta.get("ImplementationVersionName") != PHANTOM_MARK:
+        return ""
+    said = str(dataset.file_meta.get("SourceApplicationEntityTitle") or "")
+    version = said.removeprefix(GENERATOR_TITLE)
+    return version if said.startswith(GENERATOR_TITLE) and version.isdecimal() else "1"  # which wrote no title
 
 
 def _patient_id(dataset: pydicom.Dataset) -> str:

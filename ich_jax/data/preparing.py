@@ -30,6 +30,7 @@ from ich_jax.plumbing.journal import OTHER_WORK
 from ich_jax.plumbing.parallel import map_in_processes
 
 CHUNK = 16  # slices a worker takes at a time
+JOURNAL_FORMAT = 2  # of what a Candidate has
 JOURNAL_SECONDS = 5  # a kill loses at most the work of this long
 
 Task = tuple[int, Member]  # a candidate's row and where its file is
@@ -57,7 +58,7 @@ class Worker:
         self.images[row] = image
         digest = hashlib.sha256(np.ascontiguousarray(image)).hexdigest()
         rows, columns = raw.stored.shape
-        return Candidate(row, raw.patient_id, raw.study_id, digest, rows != columns, "", raw.synthetic)
+        return Candidate(row, raw.patient_id, raw.study_id, digest, rows != columns, "", raw.generator)
 
 
 def _start_worker(images: Path, repair: bool) -> None:
@@ -100,7 +101,7 @@ class Plan(NamedTuple):
 
     @property
     def job(self) -> str:
-        return json.dumps(self.info)
+        return json.dumps(self.info | {"journal": JOURNAL_FORMAT})
 
 
 def plan(source: Source, size: int, repair: bool = True) -> Plan:
@@ -154,7 +155,7 @@ def prepare(source: Source, out: Path, size: int = IMAGE_SIZE, workers: int = 1,
     with claim(out):
         if (out / "prepare.json").exists():
             finished = open_prepared(out)
-            wanted = json.loads(planned.job)
+            wanted = json.loads(json.dumps(info))
             if any(finished.info.get(key) != wanted[key] for key in wanted if key != "versions"):
                 raise InputError(f"{out}: holds a data set {OTHER_WORK}")
             shutil.rmtree(out / "unfinished", ignore_errors=True)

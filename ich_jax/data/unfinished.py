@@ -31,12 +31,12 @@ class Candidate(NamedTuple):
     pixel_hash: str
     padded: bool  # was not square
     reason: str  # why it was rejected; empty if it was not
-    synthetic: bool = False  # the file says that it is a phantom
+    generator: str = ""  # of a phantom's file, the version of what drew it
 
     @classmethod
     def parse(cls, row: list[str]) -> "Candidate":
         """From a row of the journal."""
-        return cls(int(row[0]), *row[1:4], row[4] == "True", row[5], row[6] == "True")
+        return cls(int(row[0]), *row[1:4], row[4] == "True", row[5], row[6])
 
 
 class Unfinished:
@@ -117,8 +117,9 @@ class Unfinished:
             "per_class": {name: per_class[name] for name in CLASSES},
             "rejected": len(rejected),
             "padded_to_square": sum(self.done[row].padded for row in accepted),
-            "synthetic": sum(self.done[row].synthetic for row in accepted),
+            "synthetic": sum(bool(self.done[row].generator) for row in accepted),
         }
+        info["phantom_generators"] = sorted({self.done[row].generator for row in accepted} - {""})
         write_json(self.out / "prepare.json", info)
         shutil.rmtree(self.folder)
 

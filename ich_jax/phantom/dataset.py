@@ -108,11 +108,14 @@ def _make(out: Path, journal: Journal, settings: dict, workers: int) -> list[Tru
 def settings_of(folder: Path) -> dict:
     """Raises InputError if a phantom that is there was made by another version of the generator."""
     settings = read_json(folder / DONE).get("settings")
-    version = settings.get("generator", 1) if isinstance(settings, dict) else 1
-    if version != GENERATOR:
+    _require_this_generator(folder, settings.get("generator", 1) if isinstance(settings, dict) else 1)
+    return settings
+
+
+def _require_this_generator(folder: Path, version: int | str) -> None:
+    if str(version) != str(GENERATOR):
         how = "delete it, and what was prepared from it, to have it made again"
         raise InputError(f"{folder}: holds a phantom of generator {version}, and this is generator {GENERATOR}; {how}")
-    return settings
 
 
 def _write(patient: Patient, seed: int, folder: Path) -> list[Truth]:
@@ -193,9 +196,15 @@ def phantom_data(folder: Path = DEFAULT_FOLDER) -> Path:
 
     Raises InputError if what is there was made by another version of the generator.
     """
-    if (folder / "kaggle" / DONE).exists():
+    known = (folder / "kaggle" / DONE).exists()
+    if known:
         settings_of(folder / "kaggle")
-    if not (folder / "prepared" / "prepare.json").exists():
+    if (folder / "prepared" / "prepare.json").exists():
+        generators = read_json(folder / "prepared" / "prepare.json").get("phantom_generators")
+        # It was not always written down.
+        for version in [] if generators is None and known else generators or ["unknown"]:
+            _require_this_generator(folder / "prepared", version)
+    else:
         size = DEFAULT["slices"] * SLICE_BYTES / 1e9
         print(f"no --data given: making a PHANTOM, {DEFAULT['slices']} synthetic slices ({size:.1f} GB), in {folder}")
         workers = os.cpu_count() or 1

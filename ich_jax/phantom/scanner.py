@@ -14,7 +14,7 @@ import pydicom
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from scipy.ndimage import gaussian_filter
 
-from ich_jax.data.dicom import PHANTOM_MARK
+from ich_jax.data.dicom import GENERATOR_TITLE, PHANTOM_MARK
 from ich_jax.phantom.bleeds import Bleed
 from ich_jax.phantom.clutter import NO_CLUTTER, Clutter
 from ich_jax.phantom.domains import DOMAINS, GENERATOR, Domain
@@ -226,7 +226,7 @@ def to_dicom(
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian if fmt.explicit else ImplicitVRLittleEndian
     dataset.file_meta.ImplementationClassUID = "9999.1"
     dataset.file_meta.ImplementationVersionName = PHANTOM_MARK
-    dataset.file_meta.SourceApplicationEntityTitle = f"GENERATOR {GENERATOR}"
+    dataset.file_meta.SourceApplicationEntityTitle = f"{GENERATOR_TITLE}{GENERATOR}"
     with pydicom.config.disable_value_validation(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # `ID_…` is not a valid UID; RSNA's files have the same
         dataset.SOPInstanceUID = who.image_id

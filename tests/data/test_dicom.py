@@ -1,3 +1,4 @@
+import io
 import os
 import random
 import re
@@ -347,3 +348,22 @@ def test_another_modality_may_be_of_any_size(tmp_path):
         with pytest.raises(SliceError) as caught:
             read_slice(path)
         assert type(caught.value) is kind
+
+
+@pytest.mark.parametrize(
+    ("mark", "title", "version"),
+    [
+        ("ICH_JAX_PHANTOM", "GENERATOR 2", "2"),
+        ("ICH_JAX_PHANTOM", None, "1"),
+        ("ICH_JAX_PHANTOM", "GENERATOR <b>", "1"),
+        ("ANOTHER", "GENERATOR 2", ""),
+    ],
+)
+def test_a_phantoms_file_tells_its_generator(tmp_path, mark, title, version):
+    dataset = pydicom.dcmread(io.BytesIO(make_dicom()))
+    dataset.file_meta.ImplementationVersionName = mark
+    if title:
+        dataset.file_meta.SourceApplicationEntityTitle = title
+    dataset.save_as(tmp_path / "slice.dcm")
+    raw = read_stored(tmp_path / "slice.dcm")
+    assert (raw.generator, raw.synthetic) == (version, bool(version))

@@ -20,6 +20,7 @@ from ich_jax.data.source import open_source
 from ich_jax.paper.printed import table_1
 from ich_jax.phantom import __main__, dataset
 from ich_jax.phantom.dataset import make_phantom, read_truth
+from ich_jax.phantom.domains import GENERATOR
 from ich_jax.phantom.head import fields
 from ich_jax.phantom.patients import PREVALENCE, SLICES_PER_PATIENT, plan
 from ich_jax.phantom.render import SMALLEST_MM2, render
@@ -131,7 +132,7 @@ def test_padding_comes_out_as_on_real_scanners(quirky):
         if path.stem in {row.image_id for row in read_truth(quirky) if row.damage}:
             continue
         raw = read_stored(path)
-        assert raw.synthetic
+        assert raw.generator == str(GENERATOR)
         lowest.add(int(raw.encoding.to_hu(raw.stored).min()))
     assert {-3024, -2048, -1024} <= lowest
 
@@ -336,6 +337,17 @@ def test_without_data_it_trains_on_a_phantom_and_says_so(small_default, capsys):
     assert (small_default / "data" / "phantom" / "prepared" / "images.npy").stat() == images
     evaluate.main(["again"])
     assert "PHANTOM" in capsys.readouterr().out
+    assert open_prepared("data/phantom/prepared").info["phantom_generators"] == [str(GENERATOR)]
+    shutil.rmtree("data/phantom/kaggle")
+    assert dataset.phantom_data(), "where only what was prepared is left"
+
+
+@pytest.mark.parametrize(("said", "version"), [({}, "unknown"), ({"phantom_generators": ["1"]}, "1")])
+def test_what_was_prepared_of_another_phantom_is_refused(tmp_path, said, version):
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "prepared" / "prepare.json").write_text(json.dumps(said), encoding="utf-8")
+    with pytest.raises(InputError, match=f"prepared: holds a phantom of generator {version}, and this is generator"):
+        dataset.phantom_data(tmp_path)
 
 
 def test_data_of_ones_own_gets_the_papers_settings(narrow, toy, tmp_path, capsys):
