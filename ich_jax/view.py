@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> "Viewed":
     viewed = view(args.files, args.out, args.run, size=args.size, repair=not args.no_repair, blood=args.blood)
     for line in viewed.refused:
         print(line, file=sys.stderr)
-    print(f"{args.out}: {viewed.counts}, {size_in_words(args.out.stat().st_size)}")
+    print(f"{args.out}, {size_in_words(args.out.stat().st_size)}: {viewed.counts}")
     if viewed.refused:
         raise InputError(f"{number_of(viewed.refused)} could not be read; the page shows the others")
     return viewed

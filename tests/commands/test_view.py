@@ -62,7 +62,7 @@ def test_slices_are_shown_in_the_order_of_the_body(tmp_path, capsys):
     page = tmp_path / "page.html"
     view.main([str(tmp_path), "--out", str(page)])
     assert capsys.readouterr().out == (
-        f"{page}: 4 shown, 0 refused; left out: 1 no axial CT slice, {page.stat().st_size / 1e3:.0f} kB\n"
+        f"{page}, {page.stat().st_size / 1e3:.0f} kB: 4 shown, 0 refused; left out: 1 no axial CT slice\n"
     )
     slices = data_of(page)["slices"]
     assert [(one["series"], one["number"], one["of"], one["mm"]) for one in slices] == [
