@@ -22,14 +22,12 @@ from pydicom.valuerep import VR
 
 from ich_jax.data.axial import NoAxialCT, require_axial_ct
 from ich_jax.data.compressed import decompress
-from ich_jax.data.header import Refused, decimal, integer, one_value, printable, text_of
+from ich_jax.data.header import Refused, decimal, generator_of, integer, one_value, printable, text_of
 from ich_jax.data.hounsfield import Encoding, first_wrapped
 from ich_jax.paper.windowing import AIR_HU
 from ich_jax.plumbing.command import InputError
 
 MAX_SIDE = 4096  # pixels; RSNA's largest slice is 768 × 768. A damaged header can ask for 65,535 × 65,535.
-GENERATOR_TITLE = "GENERATOR "  # and its version, in every synthetic file's header
-PHANTOM_MARK = "ICH_JAX_PHANTOM"  # in every synthetic file's header, so that none passes for a real slice
 MAX_FILE_BYTES = 64 * 2**20
 HEAD_BYTES = 1024  # of a file, enough to tell what it is
 NOISE_STEP_HU, ROWS_APART = 400, 8  # see require_picture
@@ -237,16 +235,8 @@ def _read(file: BinaryIO, size: int) -> StoredSlice:
         study_id=printable(text_of(dataset, "StudyInstanceUID")),
         series_id=printable(text_of(dataset, "SeriesInstanceUID")),
         along_normal=along_normal,
-        generator=_generator(dataset),
+        generator=generator_of(dataset),
     )
-
-
-def _generator(dataset: pydicom.Dataset) -> str:
-    if dataset.file_meta.get("ImplementationVersionName") != PHANTOM_MARK:
-        return ""
-    said = str(dataset.file_meta.get("SourceApplicationEntityTitle") or "")
-    version = said.removeprefix(GENERATOR_TITLE)
-    return version if said.startswith(GENERATOR_TITLE) and version.isdecimal() else "1"  # which wrote no title
 
 
 def _patient_id(dataset: pydicom.Dataset) -> str:

@@ -130,7 +130,8 @@ def in_words(left_out: Counter) -> str:
 
 
 def number_of(files: Sequence) -> str:
-    """
+    """How many there are, as a person says it.
+
     >>> number_of(["a.dcm"])
     '1 file'
     """

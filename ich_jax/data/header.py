@@ -6,6 +6,9 @@ from typing import Any
 import pydicom
 from pydicom.multival import MultiValue
 
+PHANTOM_MARK = "ICH_JAX_PHANTOM"  # in every synthetic file's header, so that none passes for a real slice
+GENERATOR_TITLE = "GENERATOR "  # and its version, beside it
+
 
 class Refused(Exception):
     """Why a slice is not read, in DICOM's words; becomes a `dicom.SliceError` that names the file."""
@@ -14,6 +17,14 @@ class Refused(Exception):
 def printable(identifier: str) -> str:
     """Nothing in place of what a table cannot hold."""
     return identifier if identifier.isprintable() else ""
+
+
+def generator_of(dataset: pydicom.Dataset) -> str:
+    """Of a phantom's file the version of what drew it, "" of a real slice."""
+    if dataset.file_meta.get("ImplementationVersionName") != PHANTOM_MARK:
+        return ""
+    version = str(dataset.file_meta.get("SourceApplicationEntityTitle") or "").removeprefix(GENERATOR_TITLE)
+    return version if version.isdecimal() else "1"  # which wrote none
 
 
 def text_of(dataset: pydicom.Dataset, tag: str) -> str:

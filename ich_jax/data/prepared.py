@@ -87,6 +87,17 @@ def open_prepared(path: str | Path) -> Prepared:
     return Prepared(path, images, classes, image_ids, patient_ids, info, stand_ins)
 
 
+def open_same(path: str | Path, fingerprint: str) -> Prepared:
+    """Open the prepared folder that a run was trained on, wherever it is now.
+
+    Raises InputError if it is not one, or has another fingerprint.
+    """
+    prepared = open_prepared(path)
+    if prepared.fingerprint != fingerprint:
+        raise InputError(f"{path}: not the data set that this run was trained on (slices.csv differs)")
+    return prepared
+
+
 def _read_slices(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Image IDs, class indices and patient IDs, row by row (RSNA has 720,729), and how many of the last are studies."""
     index = {name: k for k, name in enumerate(CLASSES)}

@@ -8,23 +8,12 @@ from PIL import Image
 
 from ich_jax.data.dicom import pad_to_square
 from ich_jax.data.find import Member
-from ich_jax.phantom.dataset import DONE, TRUTH, read_truth, settings_of
-from ich_jax.phantom.patients import Patient, PlannedSlice, Truth, plan
+from ich_jax.phantom.dataset import DONE, TRUTH, patients_of, read_truth, settings_of
+from ich_jax.phantom.patients import Patient, PlannedSlice, Truth
 from ich_jax.phantom.scanner import scan
 from ich_jax.plumbing.command import InputError
 
 BRIGHTER_HU = 1000
-
-
-def patients_of(folder: Path) -> list[Patient]:
-    """The patients of a phantom's folder, planned again from its settings (seconds for thousands of slices).
-
-    Raises InputError if it is none, or one of another version of the generator.
-    """
-    if not (folder / DONE).is_file():
-        raise InputError(f"{folder}: has no {DONE}, so it is no finished phantom")
-    settings = settings_of(folder)
-    return plan(**{name: value for name, value in settings.items() if name != "generator"})
 
 
 def blood_of(patient: Patient, planned: PlannedSlice) -> np.ndarray:
@@ -77,11 +66,13 @@ class Phantoms:
     def blood(self, file: Path, image_id: str) -> np.ndarray:
         """(rows, columns) bool, where the blood of a slice is that has a `truth`; draws it again, which takes seconds.
 
-        Raises InputError if the folder is of another version of the generator.
+        Raises InputError if the phantom is not finished, or of another version of the generator.
         """
         folder = _folder_of(file)
         if folder not in self._planned:
-            patients = patients_of(folder)
+            if not (folder / DONE).is_file():
+                raise InputError(f"{folder}: has no {DONE}, so it is no finished phantom")
+            patients = patients_of(settings_of(folder))
             self._planned[folder] = {one.image_id: (patient, one) for patient in patients for one in patient.slices}
         return blood_of(*self._planned[folder][image_id])
 

@@ -82,7 +82,7 @@ def make_phantom(
 def _make(out: Path, journal: Journal, settings: dict, workers: int) -> list[Truth]:
     (out / FOLDER).mkdir(exist_ok=True)
     done = {row.image_id: row for row in _truths(journal.path, journal.rows)}
-    patients = plan(**{name: value for name, value in settings.items() if name != "generator"})
+    patients = patients_of(settings)
     finished, todo = [], []
     for patient in patients:
         (finished if all(one.image_id in done for one in patient.slices) else todo).append(patient)
@@ -108,14 +108,16 @@ def _make(out: Path, journal: Journal, settings: dict, workers: int) -> list[Tru
 def settings_of(folder: Path) -> dict:
     """Raises InputError if a phantom that is there was made by another version of the generator."""
     settings = read_json(folder / DONE).get("settings")
-    _require_this_generator(folder, settings.get("generator", 1) if isinstance(settings, dict) else 1)
+    version = settings.get("generator", 1) if isinstance(settings, dict) else 1
+    if version != GENERATOR:
+        how = "delete it, and what was prepared from it, to have it made again"
+        raise InputError(f"{folder}: holds a phantom of generator {version}, and this is generator {GENERATOR}; {how}")
     return settings
 
 
-def _require_this_generator(folder: Path, version: int | str) -> None:
-    if str(version) != str(GENERATOR):
-        how = "delete it, and what was prepared from it, to have it made again"
-        raise InputError(f"{folder}: holds a phantom of generator {version}, and this is generator {GENERATOR}; {how}")
+def patients_of(settings: dict) -> list[Patient]:
+    """The patients of a phantom of these settings, planned (seconds for thousands of slices)."""
+    return plan(**{name: value for name, value in settings.items() if name != "generator"})
 
 
 def _write(patient: Patient, seed: int, folder: Path) -> list[Truth]:
@@ -196,14 +198,11 @@ def phantom_data(folder: Path = DEFAULT_FOLDER) -> Path:
 
     Raises InputError if what is there was made by another version of the generator.
     """
-    known = (folder / "kaggle" / DONE).exists()
-    if known:
-        settings_of(folder / "kaggle")
-    if (folder / "prepared" / "prepare.json").exists():
-        generators = read_json(folder / "prepared" / "prepare.json").get("phantom_generators")
-        # It was not always written down.
-        for version in [] if generators is None and known else generators or ["unknown"]:
-            _require_this_generator(folder / "prepared", version)
+    finished = folder / "prepared" / "prepare.json"
+    if finished.exists():
+        if read_json(finished).get("phantom_generators") != [str(GENERATOR)]:
+            how = f"not of a phantom of generator {GENERATOR}; delete {folder} to have one made"
+            raise InputError(f"{finished.parent}: {how}")
     else:
         size = DEFAULT["slices"] * SLICE_BYTES / 1e9
         print(f"no --data given: making a PHANTOM, {DEFAULT['slices']} synthetic slices ({size:.1f} GB), in {folder}")

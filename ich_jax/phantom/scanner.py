@@ -14,7 +14,7 @@ import pydicom
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from scipy.ndimage import gaussian_filter
 
-from ich_jax.data.dicom import GENERATOR_TITLE, PHANTOM_MARK
+from ich_jax.data.header import GENERATOR_TITLE, PHANTOM_MARK
 from ich_jax.phantom.bleeds import Bleed
 from ich_jax.phantom.clutter import NO_CLUTTER, Clutter
 from ich_jax.phantom.domains import DOMAINS, GENERATOR, Domain

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from ich_jax.data.dicom import NotAxialCT, SliceError, StoredSlice, require_picture
 from ich_jax.data.find import Member, find_slices, in_words, read_member
+from ich_jax.data.prepared import open_same
 from ich_jax.data.preprocess import slice_to_image
 from ich_jax.paper.printed import CLASSES
 from ich_jax.paper.steps import TrainState
@@ -29,7 +30,7 @@ from ich_jax.training import shuffled
 from ich_jax.training.batches import split_rows
 from ich_jax.training.network import weights_key
 from ich_jax.training.outcome import of_a_phantom, save_figure
-from ich_jax.training.run import Run, data_of, open_run
+from ich_jax.training.run import Run, open_run
 from ich_jax.training.series import shown
 
 COLUMNS = ("picture", "file", "phantom", "shows", "named", "probability", "map", "network", "empty")
@@ -125,7 +126,7 @@ def explain(run: Path, paths: Sequence[Path], out: Path, asked: Asked, say: Say 
 
 def _chosen(files: list[Member], run: Run, asked: Asked) -> list[Member]:
     if asked.part:
-        data = data_of(run, asked.data)
+        data = open_same(asked.data or run.found.data, run.found.fingerprint)
         names = set(data.image_ids[split_rows(data, run.settings)[asked.part]].tolist())
         files = [file for file in files if PurePosixPath(str(file)).stem in names]
         if not files:
@@ -146,7 +147,7 @@ def _states(run: Run, asked: Asked, missing: dict[str, None], say: Say) -> dict[
     folder, data = asked.shuffled or run.folder / shuffled.NAME, None
     if not shuffled.is_trained(run, folder):
         try:
-            data = data_of(run, asked.data)
+            data = open_same(asked.data or run.found.data, run.found.fingerprint)
         except (InputError, OSError) as error:
             if asked.data:
                 raise

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from flax import nnx
 
+from ich_jax.data.prepared import open_same
 from ich_jax.paper.printed import CLASSES
 from ich_jax.plumbing.command import InputError
 from ich_jax.plumbing.files import read_json, size_in_words, whole_folder, write_whole
 from ich_jax.results.model_card import METRICS, Tested, model_card
 from ich_jax.training.outcome import read_outcome
-from ich_jax.training.run import Run, data_of, open_run
+from ich_jax.training.run import Run, open_run
 from ich_jax.training.shared import facts, write_shared
 
 ONNX = "model.onnx"
@@ -83,7 +84,7 @@ def how_it_was_tested(run: Run, data: str | Path | None = None) -> Tested:
     if not set(SAID) <= metrics.keys():
         raise InputError(f"{path}: damaged: incomplete; `python -m ich_jax.evaluate` writes it anew")
     try:
-        prepared = data_of(run, data)
+        prepared = open_same(data or run.found.data, run.found.fingerprint)
     except (InputError, OSError):
         if data:
             raise

@@ -20,7 +20,8 @@ from ich_jax.paper.windowing import AIR_HU, WINDOWS, Window
 from ich_jax.plumbing.files import write_whole
 
 PAGE = Path(__file__).parent / "page"
-SCRIPTS = ("pixels.js", "windows.js", "resize.js", "page.js")  # in the order in which they need each other
+# In the order in which they need each other.
+SCRIPTS = ("pixels.js", "windows.js", "resize.js", "shown.js", "drawing.js", "words.js", "reader.js")
 STROKE, FULL_RANGE = Window(32, 8), Window(1024, 4096)
 PRESETS = dict(zip(("brain", "subdural", "bone", "stroke", "full range"), (*WINDOWS, STROKE, FULL_RANGE), strict=True))
 

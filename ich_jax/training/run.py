@@ -17,7 +17,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from ich_jax.data.prepared import Prepared, open_prepared
+from ich_jax.data.prepared import Prepared, open_prepared, open_same
 from ich_jax.paper.early_stopping import EarlyStopping
 from ich_jax.paper.printed import CLASSES, LEARNING_RATE
 from ich_jax.paper.splits import small_class_warnings
@@ -216,17 +216,6 @@ def open_run(folder: str | Path, devices: Devices | None = None) -> Run:
     return _at_best(folder, settings, found, network, latest)
 
 
-def data_of(run: Run, data: str | Path | None = None) -> Prepared:
-    """The prepared folder that a run was trained on: `data`, if it has moved since.
-
-    Raises InputError if it is gone or is another data set.
-    """
-    prepared = open_prepared(data or run.found.data)
-    if prepared.fingerprint != run.found.fingerprint:
-        raise InputError(f"{prepared.path}: not the data set that this run was trained on (slices.csv differs)")
-    return prepared
-
-
 def evaluate(folder: str | Path, part: str = "test", data: str | Path | None = None, *, say: Say = print) -> dict:
     """Metrics, confusion matrix, predictions and figures of a run's best epoch, written into its folder.
 
@@ -245,7 +234,7 @@ def evaluate(folder: str | Path, part: str = "test", data: str | Path | None = N
     read_config(folder)  # what is no run is not claimed
     with claim(folder):
         run = open_run(folder)
-        prepared = data_of(run, data)
+        prepared = open_same(data or run.found.data, run.found.fingerprint)
         rows = split_rows(prepared, run.settings)
         for sentence in small_class_warnings(prepared.classes, rows):
             say(f"warning: {sentence}")

@@ -12,7 +12,7 @@ from scipy.special import ndtr
 
 from benchmarks import head_measures, realism
 from benchmarks.head_measures import measure
-from ich_jax.data.dicom import PHANTOM_MARK
+from ich_jax.data.header import PHANTOM_MARK
 from ich_jax.phantom.dataset import make_phantom
 from ich_jax.plumbing.command import InputError, run_command
 

@@ -88,7 +88,7 @@ def test_the_network_of_shuffled_labels_is_trained_once_and_then_needs_no_data(
     explain.main([str(run), file, "--out", "first", "--shuffled", str(kept)])
     assert "training once on shuffled labels, " in capsys.readouterr().out
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(explaining, "data_of", None)
+        patch.setattr(explaining, "open_same", None)
         explain.main([str(run), file, "--out", "second", "--shuffled", str(kept)])
     assert "training once" not in capsys.readouterr().out
     assert rows_of(Path("first")) == rows_of(Path("second"))

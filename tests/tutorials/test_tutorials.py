@@ -16,7 +16,7 @@ import nbformat
 import pytest
 from matplotlib.text import Text
 
-from ich_jax.data.dicom import PHANTOM_MARK
+from ich_jax.data.header import PHANTOM_MARK
 from ich_jax.data.preparing import prepare
 from ich_jax.data.source import open_source
 from ich_jax.phantom.dataset import DONE, FOLDER, TRUTH, make_phantom
